@@ -1,0 +1,20 @@
+# Debian packages that the build needs (scripts/packages.txt installs them). Only the directory that
+# names a library in its DEPS links it.
+
+set(CMAKE_FIND_PACKAGE_PREFER_CONFIG ON)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(GTest REQUIRED)
+find_package(Protobuf REQUIRED MODULE)
+find_package(gRPC REQUIRED CONFIG)
+find_package(OpenSSL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED CONFIG)
+find_package(Boost 1.81 REQUIRED CONFIG COMPONENTS json url)
+pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)
+pkg_check_modules(fuse3 REQUIRED IMPORTED_TARGET fuse3)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
