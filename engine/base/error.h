@@ -12,6 +12,7 @@ namespace seawall {
 
 // Never renumber: the numbers travel in frames and in exit reports. Append, and move kErrcLast.
 enum class Errc : std::uint16_t {
+  ok = 0,  // only where a plain code travels in a struct; an Error is never ok
   invalid_argument = 1,
   not_found = 2,
   already_exists = 3,
