@@ -1,0 +1,85 @@
+// Everything a Core can want done. The executor (node/runtime) carries them out in order, takes no
+// decision, and answers by events. Pointers are valid until the next step of the same Core.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "engine/base/bounded_vector.h"
+#include "engine/base/facts.h"
+#include "engine/base/ids.h"
+#include "engine/base/record.h"
+#include "engine/client.h"
+#include "engine/control.h"
+#include "engine/message.h"
+
+namespace seawall::command {
+
+// --- the own log: answered by LogWritten, LogDurable, LogFailed ---
+struct AppendLog { RecordHeader header; Slot slot = no_slot; };
+struct FlushLog {};                  // make everything written so far durable
+struct SetFoldLimit { Lsn upto; };   // records up to here are stable: the checkpointer may fold them
+struct PinLog { std::uint64_t pin = 0; Lsn from; };   // keep records from here; same pin: moves it
+struct UnpinLog { std::uint64_t pin = 0; };
+
+// Only what is set changes. Both slots, flushed; answered by SuperWritten{token}.
+struct WriteSuper {
+  std::uint64_t token = 0;
+  std::optional<Epoch> promise;
+  std::optional<Epoch> seen_epoch;
+  std::optional<Revision> seen_revision;
+  std::optional<Floor> floor;
+  bool clear_floor = false;
+  bool clear_marker = false;
+  std::optional<bool> intact;
+};
+struct RewindLog { Lsn to; };        // durable; answered by RewindDone with fresh facts
+
+// --- peers ---
+struct DialPeer { ReplicaId peer; EndpointVersion version; };  // keeps trying; answered by PeerUp
+struct HangUp { LinkId link; };      // ends a link, dialled or accepted; no event follows
+struct StopDialling { ReplicaId peer; };
+struct Send { LinkId link; message::Envelope envelope; message::PeerMessage message; };
+// Read records [from, ..] of the own log, at most max_bytes and not beyond upto, and queue each as an
+// Append frame on the link, in order. One at a time a peer; answered by LogStreamed.
+struct StreamLog { ReplicaId peer; LinkId link; SessionId session; message::Envelope envelope;
+                   Lsn from; Lsn upto; std::uint32_t max_bytes = 0;
+                   std::optional<Lsn> committed, stable; };
+
+// --- rebuild, source side: answered by BaseFrozen, BaseSent ---
+struct FreezeBase { ReplicaId peer; SessionId session; };
+struct SendBase { ReplicaId peer; LinkId link; SessionId session; message::Envelope envelope;
+                  std::uint32_t extents_max = 0; };
+struct ThawBase { ReplicaId peer; SessionId session; };
+// --- rebuild, target side: answered by RebuildPrepared, BaseWritten, BaseFlushed ---
+struct PrepareRebuild { RebuildMarker marker; std::optional<Floor> floor; Term cut_term;
+                        std::uint64_t cut_chain = 0; const TermTable* terms = nullptr; };
+struct WriteBase { SessionId session; message::BaseBlocks blocks; };
+struct FlushBase { SessionId session; };
+
+// --- clients ---
+struct AttachReply { LinkId link; ClientAttachReply reply; };
+struct Complete { LinkId link; ClientDone done; };          // the one gate has let it through
+struct ReadData { std::uint64_t token = 0; Lba lba; BlockCount blocks; };  // answered by ReadDone
+struct DropSlot { Slot slot; };      // the engine holds no further interest in this payload
+
+// --- control ---
+struct ReportFence { FenceReport const* report = nullptr; };
+struct Propose { ConfigProposal proposal; };
+struct RequestFailover { Epoch epoch; const char* reason = ""; };
+struct WakeAt { Instant at; };       // a Tick is wanted at this time; the earliest wins
+
+}  // namespace seawall::command
+
+namespace seawall {
+using Command =
+    std::variant<command::AppendLog, command::FlushLog, command::SetFoldLimit, command::PinLog,
+                 command::UnpinLog, command::WriteSuper, command::RewindLog, command::DialPeer,
+                 command::HangUp, command::StopDialling, command::Send, command::StreamLog,
+                 command::FreezeBase, command::SendBase, command::ThawBase,
+                 command::PrepareRebuild, command::WriteBase, command::FlushBase,
+                 command::AttachReply, command::Complete, command::ReadData, command::DropSlot,
+                 command::ReportFence, command::Propose, command::RequestFailover,
+                 command::WakeAt>;
+}  // namespace seawall

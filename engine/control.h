@@ -1,0 +1,124 @@
+// What the controller tells a replica and hears from it, as plain values.
+//
+// The gRPC edges convert to and from these; the pure controller and the simulator use them directly.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/base/bounded_vector.h"
+#include "engine/base/facts.h"
+#include "engine/base/ids.h"
+#include "engine/base/limits.h"
+
+namespace seawall {
+
+enum class Policy : std::uint8_t { quorum = 1, in_sync = 2 };
+enum class WriteCache : std::uint8_t { writeback = 1, none = 2 };
+
+using ReplicaSet = BoundedVector<ReplicaId, limits::members_max>;  // sorted by id, no duplicates
+
+// One value, changed as one (protocol.md section 3).
+struct Configuration {
+  ReplicaSet members;
+  ReplicaSet in_sync;  // subset of members; meaningful for Policy::in_sync
+  Policy policy = Policy::quorum;
+  std::uint8_t min_in_sync = 1;
+  WriteCache write_cache = WriteCache::writeback;
+  friend constexpr bool operator==(const Configuration&, const Configuration&) = default;
+};
+
+// An endpoint is a versioned hint; the address itself stays with the executor.
+struct PeerEndpoint {
+  ReplicaId replica;
+  EndpointVersion version;
+  friend constexpr bool operator==(const PeerEndpoint&, const PeerEndpoint&) = default;
+};
+
+struct AttachmentGrant {
+  AttachmentId attachment;  // rising; everything below the greatest revoked one is refused
+  NodeId node;
+  friend constexpr bool operator==(const AttachmentGrant&, const AttachmentGrant&) = default;
+};
+
+struct Assignment {
+  VolumeId volume;
+  Incarnation incarnation;
+  Epoch epoch;
+  Revision revision;
+  ReplicaId primary;
+  Configuration config;
+  BoundedVector<PeerEndpoint, limits::members_max> endpoints;
+  BoundedVector<AttachmentGrant, limits::attachments_max> attachments;
+  BlockCount size;
+  // The report by which the primary won; a primary that restarted since, or lacks it, refuses.
+  ProcessStart winner_start;
+  Position winner_position;
+  bool after_power_loss = false;
+  friend constexpr bool operator==(const Assignment&, const Assignment&) = default;
+};
+
+// Asks for a durable promise to refuse every lower epoch.
+struct FenceRequest {
+  VolumeId volume;
+  ReplicaId replica;
+  Epoch epoch;       // the pending epoch
+  Revision revision;
+};
+
+// Sent only when the promise is durable.
+struct FenceReport {
+  VolumeId volume;
+  Epoch epoch;        // the promise that this report stands on
+  ReplicaFacts facts;
+};
+
+// The primary asks for a change of the configuration; the answer is a new Assignment or a refusal.
+struct ConfigProposal {
+  VolumeId volume;
+  Epoch epoch;         // of the proposing primary
+  Revision base;       // the revision it was decided on
+  Configuration wanted;
+  ReplicaId cause;     // the member that left or returns
+};
+
+struct ConfigRefusal {
+  VolumeId volume;
+  Epoch epoch;
+  Revision base;
+};
+
+enum class RecoveryKind : std::uint8_t { none, attach, rewind, catch_up, delta, full };
+enum class ReplicaState : std::uint8_t {
+  in_sync, catching_up, rebuilding, rewinding, proving, unreachable, failed, unknown
+};
+
+// A replica as its primary sees it: projection, never an input.
+struct PeerStatus {
+  ReplicaId replica;
+  ReplicaState state = ReplicaState::unknown;
+  RecoveryKind kind = RecoveryKind::none;
+  SessionId session;
+  std::optional<Lsn> written, durable, applied;
+  std::uint64_t bytes_total = 0, bytes_left = 0;  // of the recovery under way
+  const char* reason = "";                        // static text
+};
+
+enum class Role : std::uint8_t { none, replica, promoting, primary, stepped_down };
+
+// What a heartbeat carries for one replica.
+struct ReplicaStatus {
+  VolumeId volume;
+  ReplicaId replica;
+  Epoch epoch, promised;
+  Revision revision;
+  Role role = Role::none;
+  bool serving = false;  // a primary whose term-start is committed
+  Watermarks marks;
+  std::optional<Lsn> committed, stable;
+  bool log_failed = false;  // sticky error of its disk: wants a failover if it is primary
+  BoundedVector<PeerStatus, limits::members_max> peers;  // primary only
+  const char* reason = "";
+};
+
+}  // namespace seawall

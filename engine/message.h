@@ -1,0 +1,136 @@
+// Messages between the replicas of one volume.
+//
+// Plain values; the bytes on the wire are node/runtime/wire's business. Every message travels in an
+// Envelope: a frame of an older epoch or session changes nothing at its receiver.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "engine/base/facts.h"
+#include "engine/base/ids.h"
+#include "engine/base/record.h"
+#include "engine/control.h"
+
+namespace seawall::message {
+
+struct Envelope {
+  VolumeId volume;
+  ReplicaId from, to;
+  Epoch epoch;              // the fence: of the sender's assignment
+  std::uint64_t session = 0;  // counter of the session (epoch, session)
+  EndpointVersion endpoint;
+};
+
+// Primary to replica: opens session (envelope.epoch, envelope.session).
+struct Hello {
+  Incarnation incarnation;
+  ProcessStart process_start;
+  Instant sent_at;  // echoed by the answer; a grant runs from here
+};
+
+// Replica to primary. `facts` outlives the step only: copy what is kept.
+struct HelloReply {
+  const ReplicaFacts* facts = nullptr;
+  Instant echo;
+};
+
+// The session's plan, as the primary decided it.
+struct StartStream {   // attach live or catch-up: records from `from` follow
+  Lsn from;
+  std::uint64_t chain_before = 0;  // chain after from - 1: must equal the replica's
+};
+struct Rewind {        // durable, then the replica asks for a new handshake by RewindDone
+  Lsn to;
+};
+struct RewindDone {
+  Lsn written;
+};
+
+// A record on the one ordered stream. Payload (if any) is in `slot`; the block CRCs travel with it.
+struct Append {
+  RecordHeader header;
+  Slot slot = no_slot;
+  std::optional<Lsn> committed, stable;
+  Instant sent_at;
+};
+
+struct Ack {
+  Lsn written, durable;
+  Lsn applied;
+  Instant echo;  // sent_at of the newest message this answers
+};
+
+enum class NackReason : std::uint8_t { gap = 1, divergence = 2, log_failed = 3, log_full = 4,
+                                       stale = 5, refused = 6, wrong_incarnation = 7, marker = 8 };
+struct Nack {
+  NackReason reason = NackReason::refused;
+  Lsn expected;
+  Epoch promised;  // tells a stale primary by whom it was fenced
+};
+
+struct Barrier {
+  std::uint64_t id = 0;
+  Lsn target;
+  Instant sent_at;
+};
+struct BarrierDone {
+  std::uint64_t id = 0;
+  bool ok = false;
+  Lsn durable;
+  Instant echo;
+};
+
+struct Heartbeat {
+  std::optional<Lsn> committed, stable;
+  Lsn fold_limit;  // greatest `applied` known on this lineage; proves stability in every epoch
+  Instant sent_at;
+};
+struct HeartbeatReply {
+  Lsn written, durable, applied;
+  Instant echo;
+};
+
+// Full rebuild. Log lane = StartStream from cut + 1 on the same session, base lane = BaseBlocks.
+struct StartRebuild {
+  Lsn cut;                      // the source's frozen `applied`
+  Term cut_term;
+  std::uint64_t cut_chain = 0;  // chain at the cut
+  TermTable const* terms = nullptr;  // terms at or below the cut; outlives the step only
+  std::uint64_t extents_total = 0;   // mapped extents that will be sent
+};
+struct RebuildReady {  // marker durable, log forgotten
+  Lsn cut;
+};
+// One extent of the base at the cut. 64 KiB at most 256 KiB; `slot` holds its present blocks in order.
+struct BaseBlocks {
+  std::uint64_t sequence = 0;  // 1, 2, 3 ...: gaps are noticed by count
+  Lba lba;                     // first block of the extent
+  Lsn last_lsn;                // the record that last changed it
+  std::uint64_t present = 0;   // bit i: block i is in the payload
+  Slot slot = no_slot;         // no_slot: a hole
+};
+struct BaseAck {
+  std::uint64_t sequence = 0;  // all up to here are in the base
+};
+struct BaseEnd {
+  std::uint64_t count = 0;   // BaseBlocks sent
+  std::uint64_t digest = 0;  // over (lba, last_lsn, present, CRCs) of each, in order
+};
+struct RebuildComplete {  // replica: base complete, log contiguous and durable to `durable`
+  std::uint64_t count = 0;
+  std::uint64_t digest = 0;
+  Lsn durable;
+};
+struct RebuildAccepted {  // primary: the marker may go
+  Lsn required;           // cut and floor: the log is durable up to here
+};
+struct MarkerCleared {};  // replica: the marker is gone, durably; it counts from now on
+
+using PeerMessage =
+    std::variant<Hello, HelloReply, StartStream, Rewind, RewindDone, Append, Ack, Nack, Barrier,
+                 BarrierDone, Heartbeat, HeartbeatReply, StartRebuild, RebuildReady, BaseBlocks,
+                 BaseAck, BaseEnd, RebuildComplete, RebuildAccepted, MarkerCleared>;
+
+}  // namespace seawall::message

@@ -1,0 +1,177 @@
+// One replica on disk: super block, log, map and base behind one face.
+//
+// Life cycle: create() once, then open(); close() for a clean stop (checkpoint is the caller's wish).
+// Thread: the owner's (a shard). The *_blocking calls may run elsewhere while the owner keeps away and
+// idle() is true. Ownership: the Disk outlives the Store; payloads and buffers handed in stay with the
+// caller and must live until the matching callback. Callbacks (Sink, ReadOp, ...) run from Disk
+// completions, never inside the call that asked. Errors: a write, flush or sync error is sticky
+// (on_failed, once): nothing after it is acknowledged and every later call fails with it.
+// Invariants: trimmed <= applied <= fold limit; applied <= durable <= written.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "engine/base/facts.h"
+#include "engine/base/record.h"
+#include "engine/base/result.h"
+#include "wal/disk.h"
+
+namespace seawall::wal {
+
+struct Geometry {
+  BlockCount size;                         // of the volume
+  std::uint64_t log_bytes = 0;             // 0: the default of storage.md
+  std::uint32_t extent_bytes = 64 * 1024;
+};
+
+struct CreateOptions {
+  Incarnation incarnation;
+  ReplicaId replica;
+  Geometry geometry;
+};
+
+struct OpenOptions {
+  Incarnation incarnation;       // a foreign one is refused
+  ReplicaId replica;
+  Id128<struct BootTag> boot;    // changed boot id + no clean stop = power loss
+  ProcessStart process_start;
+};
+
+// Told in the order of the log.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual void on_written(Lsn upto) = 0;
+  virtual void on_durable(Lsn upto) = 0;
+  virtual void on_failed(Error error) = 0;
+  virtual void on_super_written(std::uint64_t token) = 0;
+  virtual void on_checkpointed(Lsn applied, Lsn trimmed) = 0;
+  virtual void on_log_space(std::uint8_t fill_percent) = 0;
+};
+
+struct SuperUpdate {  // only what is set changes
+  std::optional<Epoch> promised, seen_epoch;
+  std::optional<Revision> seen_revision;
+  std::optional<Floor> floor;
+  bool clear_floor = false;
+  bool clear_marker = false;
+  std::optional<bool> intact;
+};
+
+struct ReadOp {
+  Lba lba;
+  BlockCount blocks;             // at most 1 MiB
+  std::span<std::byte> into;     // 4096-aligned
+  std::span<std::uint32_t> crcs; // out: CRC32C of each block, verified against log or map
+  Errc result = Errc::ok;        // corrupt, io_error ...
+  void (*done)(ReadOp&) = nullptr;
+  void* owner = nullptr;
+  std::uintptr_t scratch[8] = {};
+};
+
+// Records [from, ...] as they are in the log, for a peer's stream.
+struct LogReadOp {
+  Lsn from, upto;                     // wanted range, inclusive
+  std::span<std::byte> into;          // payloads, in order, 4096-aligned
+  std::span<RecordHeader> headers;    // out
+  std::span<std::uint32_t> crcs;      // out: of all payload blocks, in order
+  std::uint32_t count = 0;            // records delivered (>= 1 unless result is an error)
+  Errc result = Errc::ok;             // not_found: trimmed; corrupt: payload unknown
+  void (*done)(LogReadOp&) = nullptr;
+  void* owner = nullptr;
+  std::uintptr_t scratch[8] = {};
+};
+
+struct ExtentHeader {   // one mapped extent of the frozen base
+  Lba lba;
+  Lsn last_lsn;
+  std::uint64_t present = 0;  // bit i: block i is there, else it is zero
+};
+
+// The next extent at or after `from`, holes that were once written included (present = 0).
+struct BaseReadOp {
+  Lba from;
+  ExtentHeader header;                // out
+  std::span<std::byte> into;          // one extent: the present blocks, packed in order
+  std::span<std::uint32_t> crcs;      // out, packed likewise
+  bool end = false;                   // out: nothing at or after `from`
+  Errc result = Errc::ok;
+  void (*done)(BaseReadOp&) = nullptr;
+  void* owner = nullptr;
+  std::uintptr_t scratch[8] = {};
+};
+
+struct BaseWriteOp {
+  ExtentHeader header;
+  std::span<const std::byte> from;
+  std::span<const std::uint32_t> crcs;
+  Errc result = Errc::ok;
+  void (*done)(BaseWriteOp&) = nullptr;
+  void* owner = nullptr;
+  std::uintptr_t scratch[8] = {};
+};
+
+struct StoreStats {
+  std::uint64_t batches = 0, records = 0, flushes = 0, log_bytes = 0, base_bytes = 0,
+                checkpoints = 0, super_writes = 0;
+};
+
+class Store {
+ public:
+  static Status create_blocking(Disk& disk, const CreateOptions& options);
+  static Result<std::unique_ptr<Store>> open_blocking(Disk& disk, const OpenOptions& options,
+                                                      Sink& sink);
+  virtual ~Store() = default;
+
+  // Current facts: watermarks, term table, chain, promise ... always what is durable for the parts
+  // that are in the super block, and what is completed for the log.
+  virtual const ReplicaFacts& facts() const = 0;
+  virtual StoreStats stats() const = 0;
+
+  // --- hot path ---
+  // Queues a record; header.lsn is the next one. The payload (blocks * 4096 bytes, 4096-aligned) stays
+  // valid until on_written(lsn). False: the log or the queue is full, try again after on_log_space.
+  [[nodiscard]] virtual bool append(const RecordHeader& header, std::span<const std::byte> payload,
+                                    std::span<const std::uint32_t> crcs) = 0;
+  // Everything appended so far shall become durable; on_durable tells. Flushes are shared.
+  virtual void flush() = 0;
+  // Forms and submits the next batch and flush from what is queued. Once a loop turn.
+  virtual void pump(Instant now) = 0;
+  virtual void read(ReadOp& op) = 0;
+  virtual void read_log(LogReadOp& op) = 0;
+  virtual void write_super(const SuperUpdate& update, std::uint64_t token) = 0;
+
+  // --- checkpoint, trim ---
+  virtual void set_fold_limit(Lsn upto) = 0;       // records up to here are stable
+  virtual void request_checkpoint() = 0;
+  virtual void pin(std::uint64_t pin, Lsn from) = 0;  // records >= from are kept
+  virtual void unpin(std::uint64_t pin) = 0;
+  // Earliest time at which pump() must run again for age-driven work; nullopt: idle.
+  virtual std::optional<Instant> wake_at() const = 0;
+
+  // --- rebuild ---
+  virtual void freeze_base() = 0;    // the checkpointer rests until thaw_base(); nests by count
+  virtual void thaw_base() = 0;
+  virtual bool frozen() const = 0;   // true once no checkpoint is under way
+  virtual std::uint64_t extents_mapped() const = 0;
+  virtual void read_base(BaseReadOp& op) = 0;
+  virtual void write_base(BaseWriteOp& op) = 0;   // target of a rebuild; skips what the log lane wrote
+  virtual void flush_base(void (*done)(void*, Errc), void* owner) = 0;
+
+  // --- rare, blocking, with idle() ---
+  virtual bool idle() const = 0;
+  virtual void quiesce() = 0;        // no new batch or checkpoint starts; idle() will come true
+  virtual Status rewind_blocking(Lsn to) = 0;
+  // Marker and floor durable, then the log is forgotten and starts anew at marker.cut + 1.
+  virtual Status prepare_rebuild_blocking(const RebuildMarker& marker,
+                                          const std::optional<Floor>& floor, Term cut_term,
+                                          std::uint64_t cut_chain, const TermTable& terms) = 0;
+  virtual Status close_blocking(bool clean) = 0;
+};
+
+}  // namespace seawall::wal
