@@ -30,19 +30,19 @@ CheckHook set_check_hook(CheckHook hook);
 
 }  // namespace seawall
 
-#define CHECK_MSG(condition, message)                                           \
-  do {                                                                          \
-    if (!(condition)) [[unlikely]] {                                            \
-      ::seawall::check_failed(__FILE__, __LINE__, #condition, (message));       \
-    }                                                                           \
+#define CHECK_MSG(condition, message)                                     \
+  do {                                                                    \
+    if (!(condition)) [[unlikely]] {                                      \
+      ::seawall::check_failed(__FILE__, __LINE__, #condition, (message)); \
+    }                                                                     \
   } while (false)
 
 // Variadic, so that a condition may hold commas of template arguments.
-#define CHECK(...)                                                              \
-  do {                                                                          \
-    if (!(__VA_ARGS__)) [[unlikely]] {                                          \
-      ::seawall::check_failed(__FILE__, __LINE__, #__VA_ARGS__, "");            \
-    }                                                                           \
+#define CHECK(...)                                                   \
+  do {                                                               \
+    if (!(__VA_ARGS__)) [[unlikely]] {                               \
+      ::seawall::check_failed(__FILE__, __LINE__, #__VA_ARGS__, ""); \
+    }                                                                \
   } while (false)
 
 #define UNREACHABLE(message) ::seawall::check_failed(__FILE__, __LINE__, "unreachable", (message))

@@ -5,7 +5,6 @@ namespace seawall {
 const char* errc_name(Errc code) {
   switch (code) {
     case Errc::ok: return "ok";
-    case Errc::ok: return "ok";
     case Errc::invalid_argument: return "invalid_argument";
     case Errc::not_found: return "not_found";
     case Errc::already_exists: return "already_exists";

@@ -33,8 +33,7 @@ class [[nodiscard]] Result {
   // NOLINTBEGIN(google-explicit-constructor): both conversions are the point of the type.
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(E error) : state_(std::in_place_index<1>, std::move(error)) {}
-  Result(Errc code)
-    requires std::is_same_v<E, Error>
+  Result(Errc code) requires std::is_same_v<E, Error>
       : state_(std::in_place_index<1>, make_error(code)) {}
   // NOLINTEND(google-explicit-constructor)
 
@@ -80,9 +79,7 @@ class [[nodiscard]] Result<void, E> {
   Result() = default;
   // NOLINTBEGIN(google-explicit-constructor)
   Result(E error) : error_(std::move(error)), ok_(false) {}
-  Result(Errc code)
-    requires std::is_same_v<E, Error>
-      : error_(make_error(code)), ok_(false) {}
+  Result(Errc code) requires std::is_same_v<E, Error> : error_(make_error(code)), ok_(false) {}
   // NOLINTEND(google-explicit-constructor)
 
   [[nodiscard]] bool has_value() const { return ok_; }
@@ -108,11 +105,11 @@ inline Status ok() { return {}; }
 #define SEAWALL_JOIN_(a, b) a##b
 #define SEAWALL_JOIN(a, b) SEAWALL_JOIN_(a, b)
 
-#define TRY(...)                                                       \
-  do {                                                                 \
-    if (auto try_result_ = (__VA_ARGS__); !try_result_.has_value()) {  \
-      return try_result_.error();                                      \
-    }                                                                  \
+#define TRY(...)                                                      \
+  do {                                                                \
+    if (auto try_result_ = (__VA_ARGS__); !try_result_.has_value()) { \
+      return try_result_.error();                                     \
+    }                                                                 \
   } while (false)
 
 #define SEAWALL_TRY_ASSIGN(name, declaration, ...) \

@@ -90,9 +90,7 @@ class RingBuffer {
   // From the oldest to the newest.
   [[nodiscard]] constexpr auto begin() { return Cursor<RingBuffer, T>(this, 0); }
   [[nodiscard]] constexpr auto end() { return Cursor<RingBuffer, T>(this, size_); }
-  [[nodiscard]] constexpr auto begin() const {
-    return Cursor<const RingBuffer, const T>(this, 0);
-  }
+  [[nodiscard]] constexpr auto begin() const { return Cursor<const RingBuffer, const T>(this, 0); }
   [[nodiscard]] constexpr auto end() const {
     return Cursor<const RingBuffer, const T>(this, size_);
   }
