@@ -33,9 +33,6 @@ target_compile_options(seawall_options INTERFACE
   -Wall -Wextra -Wpedantic -Werror
   -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough -Wcast-qual
   -Wno-missing-field-initializers)  # designated initializers leave defaults out on purpose
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(seawall_options INTERFACE -Wno-interference-size)
-  if(SEAWALL_SANITIZE)
-    target_compile_options(seawall_options INTERFACE -Wno-maybe-uninitialized -Wno-tsan)
-  endif()
+if(SEAWALL_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(seawall_options INTERFACE -Wno-maybe-uninitialized -Wno-tsan)
 endif()
