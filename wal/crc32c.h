@@ -1,0 +1,20 @@
+// CRC32C (Castagnoli), the checksum of every block, header and frame.
+//
+// Purpose: computed once where a block enters the system; compared everywhere else. Thread: any.
+// crc32c(b, crc32c(a)) is the CRC of a followed by b; that of nothing is 0. The processor's
+// instruction is used where there is one, else a table; both give the same numbers (the test says so).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace seawall::wal {
+
+[[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0);
+
+// The twin without special instructions, for tests and other processors.
+[[nodiscard]] std::uint32_t crc32c_by_table(std::span<const std::byte> bytes,
+                                            std::uint32_t before = 0);
+
+}  // namespace seawall::wal
