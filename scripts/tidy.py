@@ -139,7 +139,7 @@ class Tidy:
                                  in ("public", "private", "protected")):
                 start = position + 1
             elif char == "{":
-                head = code[start:position].strip()
+                head = re.sub(r"(?m)^\s*#.*$", "", code[start:position]).strip()
                 inside = any(is_function for is_function, _ in stack)
                 is_function = (not inside and ")" in head and not re.match(
                     r"(namespace|class|struct|union|enum|extern|static_assert)\b", head)

@@ -2,7 +2,7 @@
 //
 // Purpose: computed once where a block enters the system; compared everywhere else. Thread: any.
 // crc32c(b, crc32c(a)) is the CRC of a followed by b; that of nothing is 0. The processor's
-// instruction is used where there is one, else a table; both give the same numbers (the test says so).
+// instruction is used where there is one, else a table; both give the same numbers.
 #pragma once
 
 #include <cstddef>

@@ -1,10 +1,11 @@
-// Payload memory of one shard: one arena, sized at start, cut by a buddy allocator into 4 KiB to 1 MiB.
+// Payload memory of one shard: one arena, sized at start, cut by a buddy allocator into pieces of
+// 4 KiB to 1 MiB.
 //
 // Life cycle: built before anything that takes slots, destroyed after it. Thread: the shard's.
-// Ownership: take() gives one reference; ref/unref count; the last unref returns the memory. Nothing
-// is allocated after construction. Units: bytes. Errors: a full pool is back-pressure, not an error
-// (no_slot); use of a slot that was given back, or that never was one, fails a CHECK: a slot carries
-// a generation, so that a stale one is noticed although its memory lives on.
+// Ownership: take() gives one reference; ref/unref count; the last unref returns the memory.
+// Nothing is allocated after construction. Units: bytes. Errors: a full pool is back-pressure, not
+// an error (no_slot); use of a slot that was given back, or that never was one, fails a CHECK: a
+// slot carries a generation, so that a stale one is noticed although its memory lives on.
 #pragma once
 
 #include <cstddef>

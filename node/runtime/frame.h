@@ -1,7 +1,9 @@
-// A frame of the data protocol in memory: fixed header, small meta part, optional payload in a slot.
+// A frame of the data protocol in memory: fixed header, small meta part, optional payload in a
+// slot.
 //
-// On the wire: 64-byte header, then `meta_length` bytes, then `payload_length` bytes. node/runtime/wire
-// encodes messages into meta; node/io and the simulator's network move frames.
+// On the wire: 64-byte header, then `meta_length` bytes, then `payload_length` bytes.
+// node/runtime/wire_header.h says what a receiver checks; node/runtime/wire encodes messages into
+// meta; node/io and the simulator's network move frames.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // Ports of the executor: what the operating system, or the simulator, gives to it.
 //
-// All calls come from, and all callbacks go to, the one thread that owns the shard. No callback runs
-// inside a call. Injected by reference, no globals.
+// All calls come from, and all callbacks go to, the one thread that owns the shard. No callback
+// runs inside a call. Injected by reference, no globals.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,9 @@ class LinkUser {
  public:
   virtual ~LinkUser() = default;
   virtual void on_connected(LinkId link) = 0;
+  // The state x type table, asked when a header has passed its checks and before a byte of its
+  // payload takes memory. False: the link is closed, and on_closed follows.
+  virtual bool admits(LinkId /*link*/, FrameType /*type*/) const { return true; }
   // Whole, verified frame (header and payload CRC). The payload slot's reference is the receiver's.
   virtual void on_frame(LinkId link, const Frame& frame) = 0;
   virtual void on_closed(LinkId link) = 0;
@@ -56,8 +59,8 @@ class Transport {
   virtual void close(LinkId link) = 0;
 };
 
-// Runs work that blocks (opening, rewind, rebuild preparation) away from the shard; `done` runs on the
-// shard. The simulator runs both in place, at a moment it chooses.
+// Runs work that blocks (opening, rewind, rebuild preparation) away from the shard; `done` runs on
+// the shard. The simulator runs both in place, at a moment it chooses.
 class Blocking {
  public:
   virtual ~Blocking() = default;
