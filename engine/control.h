@@ -117,6 +117,9 @@ struct ReplicaStatus {
   Watermarks marks;
   std::optional<Lsn> committed, stable;
   bool log_failed = false;  // sticky error of its disk: wants a failover if it is primary
+  // A replica: its grant to the primary of `epoch` still runs (the probe of a failover: while any
+  // does, a primary that only the controller has lost is left in peace). Unknown: it cannot say.
+  std::optional<bool> grants_primary;
   BoundedVector<PeerStatus, limits::members_max> peers;  // primary only
   const char* reason = "";
 };
