@@ -16,7 +16,9 @@ struct ClientRequest {
   AttachmentId attachment;
   ConnectionNumber connection;
   RequestNumber request;
-  RequestNumber low_mark;  // every request of this attachment below it is finished
+  // Every request of this attachment below it is finished. A request at or beyond
+  // low_mark + limits::request_table_max is answered busy: the table of requests is bounded.
+  RequestNumber low_mark;
   Lba lba;
   BlockCount blocks;
   Slot slot = no_slot;               // write: the payload; read: no_slot (the executor takes one)

@@ -66,6 +66,9 @@ struct DropSlot { Slot slot; };      // the engine holds no further interest in 
 
 // --- control ---
 struct ReportFence { FenceReport const* report = nullptr; };
+struct RefuseFence { Epoch asked; Epoch promised; };   // a higher promise stands
+// This replica will not be the primary of that assignment, or two contents claim one revision.
+struct RefuseAssignment { Epoch epoch; Revision revision; const char* reason = ""; };
 struct Propose { ConfigProposal proposal; };
 struct RequestFailover { Epoch epoch; const char* reason = ""; };
 struct WakeAt { Instant at; };       // a Tick is wanted at this time; the earliest wins
@@ -80,6 +83,7 @@ using Command =
                  command::FreezeBase, command::SendBase, command::ThawBase,
                  command::PrepareRebuild, command::WriteBase, command::FlushBase,
                  command::AttachReply, command::Complete, command::ReadData, command::DropSlot,
-                 command::ReportFence, command::Propose, command::RequestFailover,
+                 command::ReportFence, command::RefuseFence,
+                 command::RefuseAssignment, command::Propose, command::RequestFailover,
                  command::WakeAt>;
 }  // namespace seawall

@@ -82,10 +82,13 @@ struct ConfigProposal {
   ReplicaId cause;     // the member that left or returns
 };
 
+// A refusal says what is committed: while `current` is newer than `base` the proposal itself may be
+// what moved it, so the primary keeps satisfying both until that revision arrives.
 struct ConfigRefusal {
   VolumeId volume;
   Epoch epoch;
   Revision base;
+  Revision current;  // of the committed record at the refusal; == base: nothing was committed
 };
 
 enum class RecoveryKind : std::uint8_t { none, attach, rewind, catch_up, delta, full };

@@ -40,6 +40,7 @@ struct HelloReply {
 struct StartStream {   // attach live or catch-up: records from `from` follow
   Lsn from;
   std::uint64_t chain_before = 0;  // chain after from - 1: must equal the replica's
+  Lsn head;  // the primary's at this handshake: a barrier there makes the replica intact again
 };
 struct Rewind {        // durable, then the replica asks for a new handshake by RewindDone
   Lsn to;
@@ -99,6 +100,7 @@ struct StartRebuild {
   std::uint64_t cut_chain = 0;  // chain at the cut
   TermTable const* terms = nullptr;  // terms at or below the cut; outlives the step only
   std::uint64_t extents_total = 0;   // mapped extents that will be sent
+  Lsn head;                          // as in StartStream
 };
 struct RebuildReady {  // marker durable, log forgotten
   Lsn cut;
