@@ -71,7 +71,7 @@ class Blocking {
 class Timers {
  public:
   virtual ~Timers() = default;
-  // The earliest deadline of an owner wins; firing or a later call replaces it.
+  // One deadline a user: a call replaces the one before it, be it earlier or later; firing ends it.
   virtual void wake_at(class TimerUser& user, Instant at) = 0;
   virtual void cancel(class TimerUser& user) = 0;
 };
