@@ -1,0 +1,116 @@
+#include "sim/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/check.h"
+
+namespace seawall::sim {
+
+Scheduler::Scheduler() { owners_.resize(1); }
+
+Owner Scheduler::new_owner() {
+  owners_.emplace_back();
+  return Owner{static_cast<std::uint32_t>(owners_.size() - 1)};
+}
+
+bool Scheduler::alive(Owner owner) const { return owners_[owner.value()].alive; }
+bool Scheduler::paused(Owner owner) const { return owners_[owner.value()].paused; }
+
+void Scheduler::kill(Owner owner) {
+  CHECK(owner != world);
+  OwnerState& state = owners_[owner.value()];
+  state.alive = false;
+  state.paused = false;
+  for (const Entry& entry : state.held) take(entry);
+  state.held.clear();
+}
+
+void Scheduler::pause(Owner owner) {
+  CHECK(owner != world);
+  owners_[owner.value()].paused = true;
+}
+
+void Scheduler::resume(Owner owner) {
+  OwnerState& state = owners_[owner.value()];
+  state.paused = false;
+  // Held tasks are overdue: they run now, in the order in which they came due.
+  std::vector<Entry> held = std::move(state.held);
+  state.held.clear();
+  for (Entry entry : held) {
+    if (places_[entry.place].sequence != entry.sequence) continue;  // cancelled meanwhile
+    entry.time = now_;
+    push(entry);
+  }
+}
+
+TaskId Scheduler::at(Micros time, Owner owner, Task task) {
+  CHECK(time >= now_);
+  CHECK(owner.value() < owners_.size());
+  std::uint32_t place = 0;
+  if (free_places_.empty()) {
+    place = static_cast<std::uint32_t>(places_.size());
+    places_.emplace_back();
+  } else {
+    place = free_places_.back();
+    free_places_.pop_back();
+  }
+  const std::uint64_t sequence = ++last_sequence_;
+  places_[place] = Place{sequence, owner, std::move(task)};
+  push(Entry{time, sequence, place});
+  return TaskId{place, sequence};
+}
+
+void Scheduler::cancel(TaskId id) {
+  if (id.sequence == 0 || places_[id.place].sequence != id.sequence) return;
+  places_[id.place] = Place{};  // its entry in the heap finds a stranger here and is dropped
+  free_places_.push_back(id.place);
+}
+
+bool Scheduler::step() {
+  while (!heap_.empty()) {
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    const Entry entry = heap_.back();
+    heap_.pop_back();
+    const Place& place = places_[entry.place];
+    if (place.sequence != entry.sequence) continue;  // cancelled
+    OwnerState& owner = owners_[place.owner.value()];
+    if (!owner.alive) {
+      take(entry);
+      continue;
+    }
+    if (owner.paused) {
+      owner.held.push_back(entry);
+      continue;
+    }
+    CHECK(entry.time >= now_);
+    now_ = entry.time;
+    ++executed_;
+    const Task task = take(entry);
+    task();
+    return true;
+  }
+  return false;
+}
+
+Micros Scheduler::next_time() const { return heap_.empty() ? ~Micros{0} : heap_.front().time; }
+
+bool Scheduler::later(const Entry& a, const Entry& b) {
+  return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
+}
+
+void Scheduler::push(Entry entry) {
+  heap_.push_back(entry);
+  std::push_heap(heap_.begin(), heap_.end(), later);
+}
+
+Scheduler::Task Scheduler::take(const Entry& entry) {
+  Place& place = places_[entry.place];
+  if (place.sequence != entry.sequence) return {};
+  Task task = std::move(place.task);
+  place = Place{};
+  free_places_.push_back(entry.place);
+  return task;
+}
+
+}  // namespace seawall::sim

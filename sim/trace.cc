@@ -1,0 +1,134 @@
+#include "sim/trace.h"
+
+#include <array>
+#include <cinttypes>
+#include <cstdio>
+
+#include "engine/base/chain.h"
+
+namespace seawall::sim {
+namespace {
+
+struct Name {
+  What what;
+  const char* text;
+  std::array<const char*, 4> fields;  // nullptr: unused
+};
+
+constexpr std::array names = {
+    Name{What::task, "task", {}},
+    Name{What::start, "start", {"process"}},
+    Name{What::stop, "stop", {"process"}},
+    Name{What::crash, "crash", {"process"}},
+    Name{What::power_loss, "power-loss", {}},
+    Name{What::pause, "pause", {"for_us"}},
+    Name{What::resume, "resume", {}},
+    Name{What::disk_submit, "disk-submit", {"op", "kind", "offset", "bytes"}},
+    Name{What::disk_done, "disk-done", {"op", "kind", "result"}},
+    Name{What::disk_crash, "disk-crash", {"in_flight", "seed"}},
+    Name{What::blocking, "blocking-work", {"for_us"}},
+    Name{What::dial, "dial", {"stream", "to"}},
+    Name{What::accept, "accept", {"stream", "from"}},
+    Name{What::connected, "connected", {"stream", "to"}},
+    Name{What::frame_sent, "frame-sent", {"stream", "type", "sequence", "bytes"}},
+    Name{What::bytes, "bytes", {"stream", "side", "bytes", "digest"}},
+    Name{What::frame, "frame", {"stream", "type", "sequence", "bytes"}},
+    Name{What::reset, "reset", {"stream", "lost_bytes"}},
+    Name{What::link_closed, "link-closed", {"stream"}},
+    Name{What::partition, "partition", {"from", "to"}},
+    Name{What::heal, "heal", {"from", "to"}},
+    Name{What::to_node, "control-to-node", {"kind", "epoch", "revision"}},
+    Name{What::from_node, "control-from-node", {"kind", "sequence"}},
+    Name{What::control_down, "control-link-down", {}},
+    Name{What::control_up, "control-link-up", {}},
+    Name{What::controller_crash, "controller-crash", {}},
+    Name{What::controller_start, "controller-start", {}},
+    Name{What::client_begin, "client-begin", {"op", "kind", "lba", "blocks"}},
+    Name{What::client_end, "client-end", {"op", "status", "digest"}},
+    Name{What::client_reborn, "client-reborn", {"attachment"}},
+    Name{What::timer, "timer", {}},
+    Name{What::heal_all, "heal-all", {}},
+    Name{What::verdict, "verdict", {"code"}},
+    Name{What::canary, "canary", {"value"}},
+    Name{What::note, "note", {}},
+};
+
+const Name& name_of(What what) {
+  for (const Name& name : names) {
+    if (name.what == what) return name;
+  }
+  return names.back();
+}
+
+std::uint64_t hash_text(std::uint64_t hash, const std::string& text) {
+  for (const char c : text) hash = mix64(hash, static_cast<unsigned char>(c));
+  return hash;
+}
+
+}  // namespace
+
+std::string render(const TraceRecord& record) {
+  std::array<char, 64> head{};
+  std::snprintf(head.data(), head.size(), "%6" PRIu64 ".%06" PRIu64 " ", record.time / seconds,
+                record.time % seconds);
+  std::string line = head.data();
+  line += record.node == 0 ? "-- " : "n" + std::to_string(record.node) + " ";
+  const Name& name = name_of(record.what);
+  line += name.text;
+  const std::array values = {record.a, record.b, record.c, record.d};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (name.fields[i] == nullptr) continue;
+    line += std::string(" ") + name.fields[i] + "=" + std::to_string(values[i]);
+  }
+  return line;
+}
+
+std::string Trace::line_text(const Line& line) {
+  return line.text.empty() ? render(line.record) : render(line.record) + " " + line.text;
+}
+
+void Trace::add(const TraceRecord& record) { put(Line{record, {}}); }
+
+void Trace::note(Micros time, std::uint32_t node, std::string text) {
+  put(Line{TraceRecord{time, What::note, node}, std::move(text)});
+}
+
+void Trace::put(Line line) {
+  const TraceRecord& r = line.record;
+  hash_ = mix64(hash_, r.time);
+  hash_ = mix64(hash_, (static_cast<std::uint64_t>(r.what) << 32) | r.node);
+  hash_ = mix64(mix64(mix64(mix64(hash_, r.a), r.b), r.c), r.d);
+  if (!line.text.empty()) hash_ = hash_text(hash_, line.text);
+  if (reference_ != nullptr && difference_.empty()) compare(line);
+  if (live_) std::printf("%s\n", line_text(line).c_str());
+  if (keep_all_ || lines_.size() < tail_max) {
+    lines_.push_back(std::move(line));
+  } else {
+    lines_[count_ % tail_max] = std::move(line);
+  }
+  ++count_;
+}
+
+void Trace::compare(const Line& line) {
+  const bool there = count_ < reference_->lines_.size();
+  if (there) {
+    const Line& other = reference_->lines_[count_];
+    if (other.record == line.record && other.text == line.text) return;
+  }
+  difference_ = "event " + std::to_string(count_) + ": first run [" +
+                (there ? line_text(reference_->lines_[count_]) : "nothing, it had ended") +
+                "], second run [" + line_text(line) + "]";
+}
+
+std::vector<std::string> Trace::tail(std::size_t lines) const {
+  std::vector<std::string> out;
+  const std::size_t kept = lines_.size();
+  const std::size_t wanted = lines < kept ? lines : kept;
+  for (std::size_t i = kept - wanted; i < kept; ++i) {
+    const std::size_t place = keep_all_ || count_ <= tail_max ? i : (count_ + i) % tail_max;
+    out.push_back(line_text(lines_[place]));
+  }
+  return out;
+}
+
+}  // namespace seawall::sim

@@ -1,0 +1,107 @@
+// Trace: what happened in a run, as small integers, with a rolling hash over all of it.
+//
+// Purpose: the hash proves that two runs were the same; the last events explain a failure; two
+// traces compared event by event name the first difference of a run that is not deterministic.
+// Life cycle: one run. Thread: the one of the run. Ownership: owns its records. Units:
+// microseconds. Invariants: the hash depends on the records only; a record never holds an address.
+// Bounded: the last `tail_max` records are kept (all of them when `keep_all`); what they cost is
+// stated by keep_all only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/scheduler.h"
+
+namespace seawall::sim {
+
+enum class What : std::uint16_t {
+  task,
+  start,
+  stop,
+  crash,
+  power_loss,
+  pause,
+  resume,
+  disk_submit,
+  disk_done,
+  disk_crash,
+  blocking,
+  dial,
+  accept,
+  connected,
+  frame_sent,
+  bytes,
+  frame,
+  reset,
+  link_closed,
+  partition,
+  heal,
+  to_node,
+  from_node,
+  control_down,
+  control_up,
+  controller_crash,
+  controller_start,
+  client_begin,
+  client_end,
+  client_reborn,
+  timer,
+  heal_all,
+  verdict,
+  canary,
+  note,
+};
+
+struct TraceRecord {
+  Micros time = 0;
+  What what = What::note;
+  std::uint32_t node = 0;  // 0: the world
+  std::uint64_t a = 0, b = 0, c = 0, d = 0;
+  friend bool operator==(const TraceRecord&, const TraceRecord&) = default;
+};
+
+std::string render(const TraceRecord& record);
+
+class Trace {
+ public:
+  static constexpr std::size_t tail_max = 4096;
+
+  explicit Trace(bool keep_all) : keep_all_(keep_all) {}
+
+  // Prints every record as it happens.
+  void set_live(bool live) { live_ = live; }
+  // Compares with the trace of an earlier run as records arrive.
+  void set_reference(const Trace* reference) { reference_ = reference; }
+
+  void add(const TraceRecord& record);
+  // A sentence that belongs to the next failure report (an engine event, a decision): in the tail,
+  // and in the hash by its bytes.
+  void note(Micros time, std::uint32_t node, std::string text);
+
+  [[nodiscard]] std::uint64_t hash() const { return hash_; }
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  [[nodiscard]] std::vector<std::string> tail(std::size_t lines) const;
+  // The first event that differs from the reference; empty while there is none.
+  [[nodiscard]] const std::string& first_difference() const { return difference_; }
+
+ private:
+  struct Line {
+    TraceRecord record;
+    std::string text;  // only of a note
+  };
+  [[nodiscard]] static std::string line_text(const Line& line);
+  void put(Line line);
+  void compare(const Line& line);
+
+  bool keep_all_;
+  bool live_ = false;
+  const Trace* reference_ = nullptr;
+  std::uint64_t hash_ = 0x5ea3a11;
+  std::uint64_t count_ = 0;
+  std::vector<Line> lines_;  // ring of tail_max, or everything
+  std::string difference_;
+};
+
+}  // namespace seawall::sim
