@@ -12,8 +12,8 @@
 //
 // Both stay in the foreground, log to standard error, end cleanly on SIGTERM, and exit with 2 for a
 // bad command line and with another non-zero status and one clear last line for everything else.
-// Ready: the controller when its gRPC answers; a node when it is registered and alive in ListNodes and
-// its local service answers.
+// Ready: the controller when its gRPC answers; a node when it is registered and alive in ListNodes
+// and its local service answers.
 #pragma once
 
 #include <string>

@@ -1,0 +1,62 @@
+// The two gRPC services that commands talk to, as plain blocking calls.
+//
+// Thread: one at a time. Every call has a deadline. Errors: Failure with the exit
+// code that fits the status and the server's own sentence. Only rpc.cc sees gRPC.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proto/control.pb.h"
+
+namespace seawall::cli {
+
+namespace pb = seawall::v1;
+
+class ControllerClient {
+ public:
+  ControllerClient(const std::string& address, std::uint64_t timeout_ms);
+  ~ControllerClient();
+  ControllerClient(const ControllerClient&) = delete;
+  ControllerClient& operator=(const ControllerClient&) = delete;
+
+  pb::Volume create_volume(const pb::CreateVolumeRequest& request);
+  bool delete_volume(const std::string& name);
+  std::vector<pb::Volume> list_volumes();
+  pb::Volume get_volume(const std::string& name);
+  pb::AttachVolumeResponse attach_volume(const std::string& name, std::uint64_t node_id);
+  pb::Volume detach_volume(const std::string& name, std::uint64_t generation, bool force);
+  std::vector<pb::Node> list_nodes();
+  pb::Cluster get_cluster();
+  // Calls `on_cluster` at each change until it answers false, or the stream ends (Failure).
+  void watch_cluster(const std::function<bool(const pb::Cluster&)>& on_cluster);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+class NodeClient {
+ public:
+  // The path of the node's unix socket.
+  NodeClient(const std::string& socket, std::uint64_t timeout_ms);
+  ~NodeClient();
+  NodeClient(const NodeClient&) = delete;
+  NodeClient& operator=(const NodeClient&) = delete;
+
+  pb::LocalAttachResponse attach(const pb::LocalAttachRequest& request);
+  void detach(const std::string& volume);
+  pb::LocalStatusResponse status();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A text that no other request bears.
+std::string new_operation_id();
+
+}  // namespace seawall::cli
