@@ -15,12 +15,10 @@
 namespace seawall::cli {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr std::size_t kLogLines = 12;
-constexpr auto kStopTimeout = 10s;
-constexpr auto kKillTimeout = 5s;
-constexpr auto kPollInterval = 50ms;
+constexpr auto kStopTimeout = std::chrono::seconds(10);
+constexpr auto kKillTimeout = std::chrono::seconds(5);
+constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr std::uint64_t kProbeTimeoutMs = 2'000;
 
 volatile sig_atomic_t g_interrupted = 0;

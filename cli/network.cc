@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <random>
 
+#include "cli/entropy.h"
 #include "cli/failure.h"
 
 namespace seawall::cli {
@@ -49,11 +49,11 @@ std::string why_not_bindable(const std::string& address) {
 }
 
 std::string choose_network(const std::vector<std::string>& hosts) {
-  std::random_device random;
   std::string reason;
   for (int tries = 0; tries < 200; ++tries) {
-    const unsigned x = 1 + random() % 253;
-    const unsigned y = 1 + random() % 253;
+    const std::uint64_t bits = random_bits();
+    const std::uint64_t x = 1 + bits % 253;
+    const std::uint64_t y = 1 + (bits >> 32U) % 253;
     const bool free = std::all_of(hosts.begin(), hosts.end(), [&](const std::string& host) {
       reason = why_not_bindable(fmt::format("127.{}.{}{}", x, y, host));
       return reason.empty();

@@ -4,8 +4,8 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
-#include <random>
 
+#include "cli/entropy.h"
 #include "cli/failure.h"
 #include "proto/control.grpc.pb.h"
 
@@ -194,10 +194,7 @@ pb::LocalStatusResponse NodeClient::status() {
 }
 
 std::string new_operation_id() {
-  std::random_device random;
-  const std::uint64_t high = (static_cast<std::uint64_t>(random()) << 32U) | random();
-  const std::uint64_t low = (static_cast<std::uint64_t>(random()) << 32U) | random();
-  return fmt::format("{:016x}{:016x}", high, low);
+  return fmt::format("{:016x}{:016x}", random_bits(), random_bits());
 }
 
 }  // namespace seawall::cli

@@ -116,6 +116,13 @@ struct BaseWriteOp {
   std::uintptr_t scratch[8] = {};
 };
 
+// The newest record that is in the base: what a rebuild from this base starts behind.
+struct FoldedPoint {
+  Lsn lsn;
+  Term term;                // 0: nothing was ever folded
+  std::uint64_t chain = 0;  // chain at lsn
+};
+
 struct StoreStats {
   std::uint64_t batches = 0, records = 0, flushes = 0, log_bytes = 0, base_bytes = 0,
                 checkpoints = 0, super_writes = 0;
@@ -132,6 +139,7 @@ class Store {
   // that are in the super block, and what is completed for the log.
   virtual const ReplicaFacts& facts() const = 0;
   virtual StoreStats stats() const = 0;
+  virtual FoldedPoint folded() const = 0;
 
   // --- hot path ---
   // Queues a record; header.lsn is the next one. The payload (blocks * 4096 bytes, 4096-aligned) stays

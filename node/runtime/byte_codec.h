@@ -1,9 +1,9 @@
 // Little-endian fields in a bounded span: the only way in which node/runtime touches wire bytes.
 //
 // Life cycle: one writer or reader a message. Thread: any. Ownership: the span is the caller's.
-// Errors: ByteWriter beyond its span is a bug (CHECK): our own messages have known sizes. ByteReader
-// beyond its span is the peer's doing: it sticks to `failed`, answers zeroes, and is asked once at
-// the end by finished().
+// Errors: ByteWriter beyond its span is a bug (CHECK): our own messages have known sizes.
+// ByteReader beyond its span is the peer's doing: it sticks to `failed`, answers zeroes, and is
+// asked once at the end by finished().
 #pragma once
 
 #include <cstddef>

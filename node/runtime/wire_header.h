@@ -5,9 +5,9 @@
 //    8 u128 volume (high word first)  24 u64 epoch    32 u64 session   40 u64 sequence
 //   48 u16 meta length   50 u16 zero  52 u32 payload length
 //   56 u32 CRC32C of the meta bytes   60 u32 CRC32C of bytes 0..59
-// A payload is whole blocks of 4 KiB, and its proof is in the meta part: a frame with a payload has
-// a meta part that begins with the CRC32C of each payload block, in order. They are the CRCs that
-// go on into the log and the map, so a payload is summed once a receiver and never again.
+// A payload is whole blocks of 4 KiB, and its proof is in the meta part, which then begins with the
+// CRC32C of each payload block, in order. They are the CRCs that go on into the log and the map, so
+// a payload is summed once a receiver and never again.
 //
 // A receiver calls, in this order: decode_header (CRC, magic, version, type, caps), the link's state
 // x type table (admits), check_meta, only then it takes a pool slot of payload_length, and at last

@@ -179,6 +179,7 @@ FrameType put(ByteWriter& writer, const HelloReply& m) {
 FrameType put(ByteWriter& writer, const StartStream& m) {
   writer.id(m.from);
   writer.u64(m.chain_before);
+  writer.id(m.head);
   return FrameType::start_stream;
 }
 FrameType put(ByteWriter& writer, const Rewind& m) {
@@ -242,6 +243,7 @@ FrameType put(ByteWriter& writer, const StartRebuild& m) {
   writer.id(m.cut_term);
   writer.u64(m.cut_chain);
   writer.u64(m.extents_total);
+  writer.id(m.head);
   parts::put_terms(writer, *m.terms);
   return FrameType::start_rebuild;
 }
@@ -297,6 +299,7 @@ StartStream get_start_stream(ByteReader& reader) {
   StartStream m;
   m.from = reader.id<Lsn>();
   m.chain_before = reader.u64();
+  m.head = reader.id<Lsn>();
   reader.require(m.from != Lsn{});
   return m;
 }
@@ -374,6 +377,7 @@ StartRebuild get_start_rebuild(ByteReader& reader, DecodeScratch& scratch) {
   m.cut_term = reader.id<Term>();
   m.cut_chain = reader.u64();
   m.extents_total = reader.u64();
+  m.head = reader.id<Lsn>();
   parts::get_terms(reader, scratch.terms);
   m.terms = &scratch.terms;
   return m;

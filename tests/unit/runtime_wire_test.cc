@@ -28,8 +28,8 @@ auto fields(const HelloReply& m) {
   return std::tie(b);
 }
 auto fields(const StartStream& m) {
-  const auto& [a, b] = m;
-  return std::tie(a, b);
+  const auto& [a, b, c] = m;
+  return std::tie(a, b, c);
 }
 auto fields(const Rewind& m) { return std::tie(m.to); }
 auto fields(const RewindDone& m) { return std::tie(m.written); }
@@ -62,9 +62,9 @@ auto fields(const HeartbeatReply& m) {
   return std::tie(a, b, c, d);
 }
 auto fields(const StartRebuild& m) {
-  const auto& [a, b, c, d, e] = m;
+  const auto& [a, b, c, d, e, f] = m;
   static_cast<void>(d);
-  return std::tie(a, b, c, e);
+  return std::tie(a, b, c, e, f);
 }
 auto fields(const RebuildReady& m) { return std::tie(m.cut); }
 auto fields(const BaseBlocks& m) {
@@ -217,7 +217,7 @@ class Draw {
       case 1:
         facts_ = facts();
         return HelloReply{&facts_, id<Instant>()};
-      case 2: return StartStream{Lsn{1 + n / 2}, number()};
+      case 2: return StartStream{Lsn{1 + n / 2}, number(), id<Lsn>()};
       case 3: return Rewind{id<Lsn>()};
       case 4: return RewindDone{id<Lsn>()};
       case 5: return append();
@@ -229,7 +229,7 @@ class Draw {
       case 11: return HeartbeatReply{Lsn{n}, Lsn{n / 2}, Lsn{n / 3}, id<Instant>()};
       case 12:
         terms_ = terms();
-        return StartRebuild{id<Lsn>(), id<Term>(), number(), &terms_, number()};
+        return StartRebuild{id<Lsn>(), id<Term>(), number(), &terms_, number(), id<Lsn>()};
       case 13: return RebuildReady{id<Lsn>()};
       case 14: return base_blocks();
       case 15: return BaseAck{number()};
