@@ -1,0 +1,103 @@
+// One replica as its primary sees it: link, session, positions. All transitions are here.
+//
+//        PeerUp                HelloReply + plan
+//  down ───────► greeting ─┬──► streaming ◄────────────────────────────┐
+//    ▲              ▲      ├──► rewinding ──► greeting (new session)   │ MarkerCleared
+//    │  close()     │      └──► freezing ► preparing ► rebuilding ► clearing
+//    └── any state ─┘ retry: from any state, after the wait of the session's end
+//
+// Purpose: what a replica holds and may count with, in this session only. Positions never go back
+// within a session and are unknown outside of one. Thread: the Core's. Units: as in ids.h.
+// Invariants: durable <= written < cursor (or the end of a stream under way); at most one session.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/barrier.h"
+#include "engine/session.h"
+
+namespace seawall {
+
+enum class PeerState : std::uint8_t {
+  down, greeting, streaming, rewinding, freezing, preparing, rebuilding, clearing
+};
+const char* peer_state_name(PeerState state);
+
+// The base lane of a full rebuild, source side.
+struct BaseLane {
+  BaseFreeze freeze;
+  Lsn cut;
+  std::uint64_t extents = 0;
+  std::uint64_t sent = 0;
+  std::uint64_t acked = 0;
+  bool busy = false;         // a SendBase is out
+  bool end = false;          // all has been sent; count and digest are known
+  std::uint64_t count = 0;
+  std::uint64_t digest = 0;
+  std::optional<Position> floor;  // what the replica must hold again: its old end included
+};
+
+struct Peer {
+  ReplicaId id;
+  EndpointVersion endpoint;
+  bool dialled = false;
+  std::optional<LinkId> link;
+
+  PeerState state = PeerState::down;
+  std::uint64_t session = 0;          // of the open one; 0: none
+  std::optional<Lsn> written, durable, applied;  // acknowledged in this session
+  std::optional<Lsn> proved;          // durable, by a barrier of this session
+  bool counts = false;                // lineage verified, no marker
+  std::optional<Floor> floor;         // not reached yet
+  BarrierLog barriers;
+
+  Lsn cursor;                         // next record to send: the one owner of the stream
+  bool stream_busy = false;           // a StreamLog is out
+  Lsn stream_upto;                    // what it may have queued already
+  Lsn last_chunk;                     // end of the last finished StreamLog
+  LogPin pin;                         // of the session
+  LogPin reserve;                     // of the row, after a session: the way back by catch-up
+  BaseLane base;
+
+  Lsn head_at_handshake;
+  std::optional<Lsn> proof_target;    // the barrier that shows it in sync
+  bool in_sync = false;               // that barrier has been answered
+  bool escalated = false;             // sticky until a session ends well
+  std::uint32_t failures = 0;         // in a row
+  const char* reason = "not reached yet";
+
+  Instant last_heard;
+  Instant deadline;                   // start, and progress of rewind and rebuild
+  Instant progress_at;                // last progress, or last moment without a debt
+  std::optional<Instant> retry_at;
+  std::optional<Instant> grant;       // sending time of what its newest answer answers
+  Instant counting_since;             // in_sync policy: since when it streams ...
+  Instant missing_since;              // ... or is gone
+  std::uint32_t flaps = 0;
+
+  void become_greeting(std::uint64_t counter, Instant now, Duration start_deadline);
+  void become_streaming(Lsn from, Lsn durable_at, bool counting, Instant now);
+  void become(PeerState next, Instant deadline_at);
+  // Ends the session: pins and freeze go, positions are unknown again.
+  void end_session(const char* why);
+
+  void acknowledge(Lsn upto_written, Lsn upto_durable, Lsn upto_applied, Instant now);
+  void note_grant(Instant echo) {
+    if (!grant || echo > *grant) grant = echo;
+  }
+  [[nodiscard]] bool open() const { return state != PeerState::down; }
+  [[nodiscard]] bool receives_records() const {
+    return state == PeerState::streaming || state == PeerState::rebuilding ||
+           state == PeerState::clearing;
+  }
+  // What it may count with: lineage verified, no marker, not below its floor.
+  [[nodiscard]] bool eligible() const {
+    return state == PeerState::streaming && counts && !floor;
+  }
+  [[nodiscard]] Lsn sent_upto() const {
+    return stream_busy && stream_upto >= cursor ? stream_upto : cursor.prev();
+  }
+};
+
+}  // namespace seawall

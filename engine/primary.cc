@@ -1,0 +1,316 @@
+#include "engine/primary.h"
+
+#include <algorithm>
+
+#include "engine/base/mutant.h"
+#include "engine/quorum.h"
+
+namespace seawall {
+
+// --- life ---
+
+void Primary::begin() {
+  CHECK(context_.assignment.has_value());
+  CHECK(!on());
+  phase_ = PrimaryPhase::waiting;
+  epoch_ = context_.assignment->epoch;
+  term_start_ = Lsn{};
+  committed_.reset();
+  stable_.reset();
+  peers_.clear();
+  session_counter_ = 0;
+  barriers_.reset();
+  flush_covers_ = context_.facts.marks.durable;
+  barrier_bytes_from_ = context_.log.head();
+  unstable_ = false;
+  membership_.reset();
+  attachments_.forget_connections();
+  for (const AttachmentGrant& grant : context_.assignment->attachments) {
+    newest_attachment_ = std::max(newest_attachment_, grant.attachment);
+  }
+  sync_peers();
+}
+
+// The role is taken when the promise is durable, nobody older may still answer, and the log is at rest.
+void Primary::maybe_begin_term() {
+  if (phase_ != PrimaryPhase::waiting) return;
+  if (context_.facts.promised < epoch_ || !context_.log.quiet(context_.facts)) return;
+  if (context_.granted_to_others(epoch_)) {
+    context_.want_wake(context_.granted_until);
+    return;
+  }
+  phase_ = PrimaryPhase::proving;
+  next_heartbeat_ = context_.now + context_.options.heartbeat;
+  for (Peer& peer : peers_) peer.missing_since = context_.now;
+  RecordHeader header;
+  header.kind = RecordKind::term_start;
+  term_start_ = append_record(header, no_slot);
+  want_barrier(term_start_);
+  for (Peer& peer : peers_) {
+    if (peer.link) greet(peer);
+  }
+}
+
+void Primary::on_new_revision(const Assignment& before) {
+  const Assignment& now = *context_.assignment;
+  membership_.on_configuration();
+  sync_peers();
+  for (const AttachmentGrant& grant : now.attachments) {
+    newest_attachment_ = std::max(newest_attachment_, grant.attachment);
+  }
+  for (const AttachmentGrant& grant : before.attachments) {
+    if (!revoked(grant.attachment)) continue;
+    requests_.revoke(grant.attachment);
+    if (AttachmentRow* row = attachments_.find(grant.attachment)) row->link.reset();
+  }
+}
+
+void Primary::stop(ClientStatus status) {
+  if (!on()) return;
+  requests_.fail_all(status);
+  for (Peer& peer : peers_) drop_peer(peer);
+  peers_.clear();
+  membership_.reset();
+  while (!tape_.empty()) context_.drop(tape_.pop_front().slot);
+  tape_bytes_ = 0;
+  attachments_.forget_connections();
+  committed_.reset();
+  stable_.reset();
+  phase_ = PrimaryPhase::off;
+}
+
+// --- the log ---
+
+Lsn Primary::append_record(RecordHeader& header, Slot slot) {
+  CHECK(active());
+  header.lsn = context_.log.head().next();
+  header.term = epoch_;
+  context_.log.append(header, context_.facts);
+  attachments_.fold(header);
+  context_.emit(command::AppendLog{header, slot});
+  if (tape_.full()) {
+    tape_bytes_ -= payload_bytes(tape_.front().header).value();
+    context_.drop(tape_.pop_front().slot);
+  }
+  tape_.push_back({header, slot});
+  tape_bytes_ += payload_bytes(header).value();
+  for (Peer& peer : peers_) send_from_tape(peer);
+  trim_tape();
+  return header.lsn;
+}
+
+// --- watermarks ---
+
+std::optional<Lsn> Primary::proved_on(const Configuration& config) const {
+  BoundedVector<Standing<Lsn>, limits::members_max> standings;
+  standings.push_back({context_.facts.replica, context_.facts.marks.durable});
+  for (const Peer& peer : peers_) {
+    standings.push_back({peer.id, peer.eligible() ? peer.proved : std::nullopt});
+  }
+  std::optional<Lsn> prefix =
+      reached(config, std::span<const Standing<Lsn>>(standings.span()));
+  if (prefix) prefix = std::min(*prefix, context_.facts.marks.durable);
+  return prefix;
+}
+
+void Primary::update_watermarks() {
+  if (!active()) return;
+  BoundedVector<Standing<Lsn>, limits::members_max> written;
+  BoundedVector<Standing<Lsn>, limits::members_max> durable;
+  const Watermarks& own = context_.facts.marks;
+  written.push_back({context_.facts.replica, own.written});
+  durable.push_back({context_.facts.replica, own.durable});
+  for (const Peer& peer : peers_) {
+    const bool counts = peer.eligible() || (MUTANT(M06) && peer.written) ||
+                        (MUTANT(M48) && peer.state == PeerState::rebuilding);
+    written.push_back({peer.id, counts ? peer.written : std::nullopt});
+    durable.push_back({peer.id, counts ? peer.proved : std::nullopt});
+  }
+  const Configuration& config = context_.assignment->config;
+  const std::optional<Configuration> wanted =
+      MUTANT(M13) ? std::nullopt : membership_.wanted();
+  std::optional<Lsn> prefix =
+      reached_jointly(config, wanted, std::span<const Standing<Lsn>>(written.span()));
+  if (MUTANT(M02)) prefix = own.written;
+  if (prefix && !MUTANT(M01)) prefix = std::min(*prefix, own.written);
+  // Records of older terms are committed by the term-start, never by counting copies of themselves.
+  if (prefix && *prefix >= term_start_ && (!committed_ || *prefix > *committed_)) {
+    committed_ = prefix;
+  }
+  prefix = reached_jointly(config, wanted, std::span<const Standing<Lsn>>(durable.span()));
+  if (prefix) prefix = std::min(*prefix, own.durable);
+  if (prefix && committed_) prefix = std::min(*prefix, *committed_);
+  if (prefix && committed_ && *prefix >= term_start_ && (!stable_ || *prefix > *stable_)) {
+    stable_ = prefix;
+  }
+  const bool ready = completes_when_stable() ? stable_.has_value() : committed_.has_value();
+  if (phase_ == PrimaryPhase::proving && (ready || MUTANT(M22))) {
+    phase_ = PrimaryPhase::serving;
+    requests_.start_epoch(term_start_);
+  }
+}
+
+bool Primary::completes_when_stable() const {
+  const std::optional<Configuration> wanted = membership_.wanted();
+  return context_.assignment->config.write_cache == WriteCache::none ||
+         (wanted && wanted->write_cache == WriteCache::none);
+}
+
+Lsn Primary::visible() const {
+  const std::optional<Lsn>& frontier = completes_when_stable() ? stable_ : committed_;
+  return frontier.value_or(Lsn{});
+}
+
+void Primary::prove_self() {
+  if (stable_) {
+    context_.set_intact();
+    context_.maybe_clear_floor();
+    context_.set_fold_limit(*stable_);
+  }
+  context_.set_fold_limit(fold_limit());
+}
+
+// What any replica of this lineage has folded is stable in every epoch.
+Lsn Primary::fold_limit() const {
+  Lsn limit = context_.facts.marks.applied;
+  for (const Peer& peer : peers_) {
+    if (peer.eligible() && peer.applied) limit = std::max(limit, *peer.applied);
+  }
+  return std::max(limit, stable_.value_or(Lsn{}));
+}
+
+// --- barriers ---
+
+void Primary::maybe_send_barrier() {
+  if (!active()) return;
+  const Lsn head = context_.log.head();
+  if (context_.log.bytes_after(barrier_bytes_from_) >= context_.options.barrier_bytes) {
+    want_barrier(head);
+  }
+  const bool owed = !barriers_.last_target() || *barriers_.last_target() < head;
+  if (owed && !unstable_) unstable_since_ = context_.now;
+  unstable_ = owed;
+  if (owed) {
+    const Instant due_at = unstable_since_ + context_.options.barrier_interval;
+    if (context_.now >= due_at) want_barrier(head);
+    else context_.want_wake(due_at);
+  }
+  const std::optional<Lsn> target = barriers_.due(context_.facts.marks.durable);
+  if (!target) return;
+  const std::uint64_t id = barriers_.issue(*target, context_.now);
+  if (*target == head) unstable_ = false;
+  barrier_bytes_from_ = *target;
+  if (flush_covers_ < *target) {
+    flush_covers_ = head;
+    context_.emit(command::FlushLog{});
+  }
+  for (Peer& peer : peers_) {
+    if (peer.state != PeerState::streaming) continue;
+    peer.barriers.asked(id, *target);
+    send(peer, message::Barrier{id, *target, context_.now});
+  }
+}
+
+// --- lease ---
+
+std::optional<Instant> Primary::lease_until() const {
+  BoundedVector<Standing<Instant>, limits::members_max> grants;
+  grants.push_back({context_.facts.replica, context_.now});
+  for (const Peer& peer : peers_) grants.push_back({peer.id, peer.grant});
+  return lease_end(context_.assignment->config, membership_.wanted(),
+                   std::span<const Standing<Instant>>(grants.span()), context_.options.lease);
+}
+
+bool Primary::has_lease() const {
+  if (!on() || context_.promised > epoch_) return false;
+  const std::optional<Instant> until = lease_until();
+  return until && context_.now < *until;
+}
+
+// --- after every event ---
+
+void Primary::advance() {
+  if (!on()) return;
+  maybe_begin_term();
+  if (!active()) return;
+  update_watermarks();
+  prove_self();
+  for (Peer& peer : peers_) {
+    pump(peer);
+    maybe_prove(peer);
+    peer_timers(peer);
+  }
+  trim_tape();
+  membership_.advance();
+  if (serving()) requests_.release();
+  maybe_send_barrier();
+  if (!peers_.empty()) context_.want_wake(next_heartbeat_);
+}
+
+void Primary::tick() {
+  if (!active()) return;
+  if (context_.now >= next_heartbeat_) send_heartbeats();
+}
+
+void Primary::send_heartbeats() {
+  next_heartbeat_ = context_.now + context_.options.heartbeat;
+  for (Peer& peer : peers_) {
+    if (!peer.open() || peer.state == PeerState::greeting) continue;
+    send(peer, message::Heartbeat{committed_, stable_, fold_limit(), context_.now});
+  }
+}
+
+// --- clients ---
+
+bool Primary::revoked(AttachmentId attachment) const {
+  for (const AttachmentGrant& grant : context_.assignment->attachments) {
+    if (grant.attachment == attachment) return false;
+  }
+  return attachment <= newest_attachment_ && !MUTANT(M25);
+}
+
+// What the attachment has seen is in this log; terms older than the table are in the base.
+bool Primary::proves(const Position& seen) const {
+  const TermTable& terms = context_.facts.terms;
+  if (holds_position(terms, context_.log.head(), seen)) return true;
+  return !terms.empty() && seen.lsn < terms.front().first_lsn && seen.term < terms.front().term;
+}
+
+void Primary::on_client_opened(LinkId link, const ClientAttach& attach) {
+  ClientAttachReply reply;
+  reply.epoch = epoch_;
+  reply.known_epoch = context_.known_epoch;
+  reply.known_primary = context_.known_primary;
+  reply.size = context_.facts.size;
+  bool granted = false;
+  for (const AttachmentGrant& grant : context_.assignment->attachments) {
+    granted = granted || grant.attachment == attach.attachment;
+  }
+  const AttachmentRow* known = attachments_.find(attach.attachment);
+  if (revoked(attach.attachment)) {
+    reply.status = ClientStatus::detached;
+  } else if ((!granted && !MUTANT(M25)) || !serving()) {
+    reply.status = ClientStatus::not_serving;  // our record may be older than the attachment
+  } else if (known != nullptr && attach.connection <= known->connection) {
+    reply.status = ClientStatus::stale_connection;
+  } else if (attach.seen && !proves(*attach.seen)) {
+    reply.status = ClientStatus::position_lost;
+  }
+  if (reply.status == ClientStatus::ok) {
+    // The older connection ends before the first request of this one is admitted.
+    requests_.end_connection(attach.attachment);
+    AttachmentRow& row = attachments_.row(attach.attachment);
+    row.connection = attach.connection;
+    row.link = link;
+  }
+  context_.emit(command::AttachReply{link, reply});
+}
+
+void Primary::on_client_closed(LinkId link) {
+  AttachmentRow* row = attachments_.find_by_link(link);
+  if (row == nullptr) return;
+  requests_.end_connection(row->id);
+  row->link.reset();
+}
+
+}  // namespace seawall

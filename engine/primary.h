@@ -1,0 +1,163 @@
+// Primary: appends, replicates, commits, serves; brings replicas back.
+//
+// Life cycle: begin() with the assignment of an epoch; waiting for the durable promise and for grants
+// to older primaries; then the term-start record; serving from its commit (writeCache none: from its
+// stability) on; stop() when a higher epoch shows, the own log fails or the replica is removed. Every
+// epoch starts with nothing known. Thread: the Core's.
+// Invariants: stable <= committed <= written; neither goes back in an epoch; neither is known below the
+// term-start; sizes come from the configuration.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "engine/lease.h"
+#include "engine/membership.h"
+#include "engine/peer_progress.h"
+#include "engine/recovery_plan.h"
+#include "engine/requests.h"
+
+namespace seawall {
+
+enum class PrimaryPhase : std::uint8_t { off, waiting, proving, serving };
+
+class Primary {
+ public:
+  using Peers = BoundedVector<Peer, limits::peers_max>;
+
+  Primary(Context& context, Attachments& attachments)
+      : context_(context),
+        attachments_(attachments),
+        requests_(context, attachments, *this),
+        membership_(context, *this) {}
+  Primary(const Primary&) = delete;
+  Primary& operator=(const Primary&) = delete;
+
+  // --- life ---
+  void begin();                                   // context.assignment names this replica
+  void on_new_revision(const Assignment& before);  // same epoch
+  void stop(ClientStatus status);
+  void advance();  // after every event
+  void tick();     // after everything else of its moment
+
+  // --- events ---
+  void on_peer_up(ReplicaId peer, LinkId link);
+  void on_link_down(LinkId link);
+  void on_message(LinkId link, const message::Envelope& envelope,
+                  const message::PeerMessage& message);
+  void on_log_streamed(const event::LogStreamed& done);
+  void on_log_space();
+  void on_base_frozen(const event::BaseFrozen& done);
+  void on_base_sent(const event::BaseSent& done);
+  void on_refused(const ConfigRefusal& refusal) { membership_.on_refused(refusal); }
+  void on_client_opened(LinkId link, const ClientAttach& attach);
+  void on_client_closed(LinkId link);
+
+  // --- for Requests and Membership ---
+  Lsn append_record(RecordHeader& header, Slot slot);
+  void want_barrier(Lsn target) { barriers_.want(target); }
+  [[nodiscard]] bool has_lease() const;
+  [[nodiscard]] bool completes_when_stable() const;  // writeCache none, on either side of a change
+  [[nodiscard]] Lsn visible() const;                 // what may have completed
+  [[nodiscard]] Position position_seen() const { return Position{epoch_, visible()}; }
+  [[nodiscard]] std::optional<Lsn> proved_on(const Configuration& config) const;
+
+  // --- state ---
+  [[nodiscard]] PrimaryPhase phase() const { return phase_; }
+  [[nodiscard]] bool on() const { return phase_ != PrimaryPhase::off; }
+  [[nodiscard]] bool active() const { return phase_ >= PrimaryPhase::proving; }
+  [[nodiscard]] bool serving() const { return phase_ == PrimaryPhase::serving; }
+  [[nodiscard]] Epoch epoch() const { return epoch_; }
+  [[nodiscard]] Lsn term_start() const { return term_start_; }
+  [[nodiscard]] std::optional<Lsn> committed() const { return committed_; }
+  [[nodiscard]] std::optional<Lsn> stable() const { return stable_; }
+  [[nodiscard]] const Peers& peers() const { return peers_; }
+  [[nodiscard]] const Peer* peer(ReplicaId id) const;
+  [[nodiscard]] const Membership& membership() const { return membership_; }
+  [[nodiscard]] Requests& requests() { return requests_; }
+  [[nodiscard]] const Requests& requests() const { return requests_; }
+  [[nodiscard]] std::size_t tape_size() const { return tape_.size(); }
+
+ private:
+  struct TapeEntry {
+    RecordHeader header;
+    Slot slot = no_slot;
+  };
+  static constexpr std::size_t tape_max = 256;
+  static constexpr std::uint64_t tape_bytes_max = 4 * limits::MiB;
+
+  // primary.cc
+  void maybe_begin_term();
+  void update_watermarks();
+  void prove_self();
+  void maybe_send_barrier();
+  void send_heartbeats();
+  [[nodiscard]] Lsn fold_limit() const;
+  [[nodiscard]] std::optional<Instant> lease_until() const;
+  [[nodiscard]] bool revoked(AttachmentId attachment) const;
+  [[nodiscard]] bool proves(const Position& seen) const;
+
+  // primary_peers.cc: sessions and the stream
+  void sync_peers();
+  Peer* find_peer(ReplicaId id);
+  Peer* session_of(const message::Envelope& envelope, LinkId link);
+  Peer* session_of(ReplicaId id, const SessionId& session);
+  void dial(Peer& peer);
+  void greet(Peer& peer);
+  void close(Peer& peer, SessionEnd end);
+  void drop_peer(Peer& peer);
+  void execute(Peer& peer, const Plan& plan, const ReplicaFacts& facts);
+  void start_stream(Peer& peer, Lsn common, const ReplicaFacts& facts);
+  void pump(Peer& peer);
+  void send_from_tape(Peer& peer);
+  void trim_tape();
+  [[nodiscard]] bool window_open(const Peer& peer) const;
+  void maybe_prove(Peer& peer);
+  void note_floor(Peer& peer);
+  void note_grant(Peer& peer, Instant echo);
+  void progress(Peer& peer, Lsn written, Lsn durable, Lsn applied);
+  void peer_timers(Peer& peer);
+  void send(Peer& peer, const message::PeerMessage& message);
+  [[nodiscard]] message::Envelope envelope_to(const Peer& peer) const;
+  [[nodiscard]] SessionId session_id(const Peer& peer) const { return {epoch_, peer.session}; }
+
+  void on(Peer& peer, const message::HelloReply& reply);
+  void on(Peer& peer, const message::RewindDone& done);
+  void on(Peer& peer, const message::Ack& ack);
+  void on(Peer& peer, const message::Nack& nack);
+  void on(Peer& peer, const message::BarrierDone& done);
+  void on(Peer& peer, const message::HeartbeatReply& reply);
+  void on(Peer& peer, const message::RebuildReady& ready);
+  void on(Peer& peer, const message::BaseAck& ack);
+  void on(Peer& peer, const message::RebuildComplete& complete);
+  void on(Peer& peer, const message::MarkerCleared& cleared);
+
+  // primary_rebuild.cc: the source of a full rebuild
+  void start_rebuild(Peer& peer, const ReplicaFacts& facts);
+  void pump_base(Peer& peer);
+
+  Context& context_;
+  Attachments& attachments_;
+  Requests requests_;
+  Membership membership_;
+
+  PrimaryPhase phase_ = PrimaryPhase::off;
+  Epoch epoch_;
+  Lsn term_start_;
+  std::optional<Lsn> committed_, stable_;
+  Peers peers_;
+  std::uint64_t session_counter_ = 0;
+  BarrierPlan barriers_;
+  Lsn flush_covers_;
+  Lsn barrier_bytes_from_;  // own barriers by bytes count from here
+  Instant unstable_since_;
+  bool unstable_ = false;
+  Instant next_heartbeat_;
+  RingBuffer<TapeEntry, tape_max> tape_;  // contiguous, ends at the head; for streams that catch up
+  std::uint64_t tape_bytes_ = 0;
+  AttachmentId newest_attachment_;        // ever granted in this process
+  TermTable rebuild_terms_;               // what the last StartRebuild pointed to
+};
+
+}  // namespace seawall

@@ -1,0 +1,454 @@
+// Sessions with the replicas and the one ordered stream of each.
+#include <algorithm>
+
+#include "engine/base/mutant.h"
+#include "engine/primary.h"
+
+namespace seawall {
+namespace {
+
+// Two chunks, or the live window: both below OwnLog::unwritten_max of a replica.
+constexpr std::uint64_t live_window_records = 512;
+constexpr std::uint64_t chunk_records = 256;
+constexpr Duration wait_max{10'000};
+constexpr std::uint8_t reserve_dropped_percent = 75;
+constexpr std::uint8_t pin_dropped_percent = 92;
+
+SessionEnd end_of(message::NackReason reason) {
+  switch (reason) {
+    case message::NackReason::gap: return SessionEnd::gap;
+    case message::NackReason::divergence: return SessionEnd::divergence;
+    case message::NackReason::log_failed: return SessionEnd::log_failed;
+    case message::NackReason::log_full: return SessionEnd::log_full;
+    case message::NackReason::stale: return SessionEnd::stale;
+    case message::NackReason::refused: return SessionEnd::refused;
+    case message::NackReason::wrong_incarnation: return SessionEnd::wrong_incarnation;
+    case message::NackReason::marker: return SessionEnd::marker;
+  }
+  return SessionEnd::refused;
+}
+
+}  // namespace
+
+// --- the rows ---
+
+const Peer* Primary::peer(ReplicaId id) const {
+  for (const Peer& peer : peers_) {
+    if (peer.id == id) return &peer;
+  }
+  return nullptr;
+}
+
+Peer* Primary::find_peer(ReplicaId id) {
+  for (Peer& peer : peers_) {
+    if (peer.id == id) return &peer;
+  }
+  return nullptr;
+}
+
+// Rows follow the configuration: removed members go at once, new endpoints end their sessions.
+void Primary::sync_peers() {
+  const Assignment& assignment = *context_.assignment;
+  for (std::size_t i = peers_.size(); i > 0; --i) {
+    if (assignment.config.members.contains(peers_[i - 1].id) || MUTANT(M14)) continue;
+    drop_peer(peers_[i - 1]);
+    peers_.erase_at(i - 1);
+  }
+  for (const ReplicaId member : assignment.config.members) {
+    if (member == context_.facts.replica) continue;
+    Peer* row = find_peer(member);
+    if (row == nullptr) {
+      Peer fresh;
+      fresh.id = member;
+      fresh.missing_since = context_.now;
+      row = &peers_.push_back(std::move(fresh));
+    }
+    for (const PeerEndpoint& endpoint : assignment.endpoints) {
+      if (endpoint.replica != member || endpoint.version <= row->endpoint) continue;
+      if (row->dialled) {
+        close(*row, SessionEnd::endpoint_changed);
+        context_.emit(command::StopDialling{member});
+      }
+      row->endpoint = endpoint.version;
+      row->dialled = false;
+    }
+    if (!row->dialled) dial(*row);
+  }
+}
+
+void Primary::dial(Peer& peer) {
+  peer.dialled = true;
+  context_.emit(command::DialPeer{peer.id, peer.endpoint});
+}
+
+void Primary::drop_peer(Peer& peer) {
+  close(peer, SessionEnd::epoch_over);
+  peer.pin.release();
+  peer.reserve.release();
+  if (peer.dialled) context_.emit(command::StopDialling{peer.id});
+  peer.dialled = false;
+}
+
+// --- sessions ---
+
+message::Envelope Primary::envelope_to(const Peer& peer) const {
+  message::Envelope envelope;
+  envelope.volume = context_.options.volume;
+  envelope.from = context_.facts.replica;
+  envelope.to = peer.id;
+  envelope.epoch = epoch_;
+  envelope.session = peer.session;
+  envelope.endpoint = peer.endpoint;
+  return envelope;
+}
+
+void Primary::send(Peer& peer, const message::PeerMessage& message) {
+  CHECK(peer.link.has_value());
+  context_.emit(command::Send{*peer.link, envelope_to(peer), message});
+}
+
+void Primary::on_peer_up(ReplicaId id, LinkId link) {
+  Peer* peer = find_peer(id);
+  if (peer == nullptr) {
+    context_.emit(command::HangUp{link});
+    return;
+  }
+  if (peer->open()) close(*peer, SessionEnd::superseded);
+  if (peer->link && *peer->link != link) context_.emit(command::HangUp{*peer->link});
+  peer->link = link;
+  if (active()) greet(*peer);
+}
+
+void Primary::on_link_down(LinkId link) {
+  for (Peer& peer : peers_) {
+    if (peer.link != link) continue;
+    close(peer, SessionEnd::transport);
+    peer.link.reset();
+    peer.retry_at.reset();
+  }
+}
+
+void Primary::greet(Peer& peer) {
+  peer.become_greeting(++session_counter_, context_.now, context_.options.start_deadline);
+  send(peer, message::Hello{context_.facts.incarnation, context_.facts.process_start,
+                            context_.now});
+}
+
+// Ends a session: pins go in this step; what follows is in the table of session.cc.
+void Primary::close(Peer& peer, SessionEnd end) {
+  const SessionRule rule = rule_of(end);
+  if (peer.open()) {
+    if (peer.eligible()) peer.missing_since = context_.now;
+    if (peer.in_sync) ++peer.flaps;
+    if (end == SessionEnd::divergence) ++context_.counters.alarms;
+    peer.end_session(session_end_name(end));
+    if (peer.reserve.held() && context_.fill_percent >= reserve_dropped_percent) {
+      peer.reserve.release();
+    }
+  }
+  if (rule.escalate) peer.escalated = true;
+  if (rule.alarm) ++context_.counters.alarms;
+  if (rule.hang_up && peer.link) {
+    context_.emit(command::HangUp{*peer.link});
+    peer.link.reset();
+    if (end != SessionEnd::epoch_over && end != SessionEnd::endpoint_changed) dial(peer);
+  }
+  if (!peer.link) return;
+  if (rule.wait.is_zero()) return;
+  const std::uint32_t doublings = std::min(peer.failures, 10u);
+  ++peer.failures;
+  peer.retry_at =
+      context_.now + std::min(wait_max, Duration{rule.wait.value() << doublings});
+}
+
+// The open session that a message of (envelope, link) belongs to, if any.
+Peer* Primary::session_of(const message::Envelope& envelope, LinkId link) {
+  Peer* peer = find_peer(envelope.from);
+  const bool current = peer != nullptr && peer->open() && peer->link == link &&
+                       envelope.session == peer->session;
+  if (current || (MUTANT(M42) && peer != nullptr && peer->open())) return peer;
+  ++context_.counters.stale_session;
+  return nullptr;
+}
+
+Peer* Primary::session_of(ReplicaId id, const SessionId& session) {
+  Peer* peer = find_peer(id);
+  if (active() && peer != nullptr && peer->open() && session == session_id(*peer)) return peer;
+  ++context_.counters.stale_session;
+  return nullptr;
+}
+
+void Primary::on_message(LinkId link, const message::Envelope& envelope,
+                         const message::PeerMessage& message) {
+  if (!active() || envelope.epoch != epoch_) {
+    ++context_.counters.stale_epoch;
+    return;
+  }
+  Peer* peer = session_of(envelope, link);
+  if (peer == nullptr) return;
+  peer->last_heard = context_.now;
+  std::visit(
+      [&](const auto& words) {
+        if constexpr (requires { this->on(*peer, words); }) this->on(*peer, words);
+      },
+      message);
+}
+
+void Primary::on(Peer& peer, const message::HelloReply& reply) {
+  if (peer.state != PeerState::greeting || reply.facts == nullptr ||
+      reply.facts->replica != peer.id) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  note_grant(peer, reply.echo);
+  PrimaryFacts own;
+  own.incarnation = context_.facts.incarnation;
+  own.epoch = epoch_;
+  own.log = context_.log.view(context_.facts);
+  own.trimmed = context_.facts.marks.trimmed;
+  Plan plan = recovery_plan(own, *reply.facts);
+  if (peer.escalated && plan.kind != PlanKind::refuse) {
+    plan.kind = PlanKind::full;
+    plan.reason = "escalated";
+  }
+  if (plan.alarm) ++context_.counters.alarms;
+  execute(peer, plan, *reply.facts);
+}
+
+void Primary::execute(Peer& peer, const Plan& plan, const ReplicaFacts& facts) {
+  peer.head_at_handshake = context_.log.head();
+  peer.reason = plan.reason;
+  switch (plan.kind) {
+    case PlanKind::refuse: close(peer, SessionEnd::wrong_incarnation); return;
+    case PlanKind::attach:
+    case PlanKind::catch_up: start_stream(peer, plan.common, facts); return;
+    case PlanKind::rewind:
+      peer.become(PeerState::rewinding, context_.now + context_.options.progress_deadline);
+      send(peer, message::Rewind{plan.common});
+      return;
+    // A delta is a full rebuild that compares first. It is not built yet: everything travels.
+    case PlanKind::delta:
+    case PlanKind::full: start_rebuild(peer, facts); return;
+  }
+}
+
+void Primary::start_stream(Peer& peer, Lsn common, const ReplicaFacts& facts) {
+  const Lsn durable = std::min(facts.marks.durable, common);
+  const Lsn from = MUTANT(M35) ? common : common.next();
+  peer.become_streaming(common.next(), durable, true, context_.now);
+  peer.applied = facts.marks.applied;
+  peer.floor = facts.floor;
+  note_floor(peer);
+  // Judged and reserved in one step; the pin moves with durable acknowledgements only.
+  peer.pin = LogPin(context_, std::max(durable, context_.facts.marks.trimmed).next());
+  peer.reserve.release();
+  peer.counting_since = context_.now;
+  send(peer, message::StartStream{from, facts.chain, context_.log.head()});
+}
+
+void Primary::on(Peer& peer, const message::RewindDone&) {
+  if (peer.state != PeerState::rewinding) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  close(peer, SessionEnd::rewound);
+  greet(peer);
+}
+
+void Primary::on(Peer& peer, const message::Nack& nack) {
+  if (nack.promised > epoch_) return;  // Engine has stepped down already
+  close(peer, end_of(nack.reason));
+}
+
+// --- acknowledgements ---
+
+// A grant runs from the sending of what it answers.
+void Primary::note_grant(Peer& peer, Instant echo) {
+  if (echo <= context_.now) peer.note_grant(echo);
+}
+
+void Primary::progress(Peer& peer, Lsn written, Lsn durable, Lsn applied) {
+  const bool sane = peer.receives_records() && written <= peer.sent_upto() &&
+                    durable <= written && applied <= written;
+  if (!sane) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  peer.acknowledge(written, durable, applied, context_.now);
+  note_floor(peer);
+}
+
+// A floor is reached by what is durable, compared as a pair.
+void Primary::note_floor(Peer& peer) {
+  if (!peer.floor || !peer.durable) return;
+  const std::optional<Position> at = position_at(context_.facts.terms, *peer.durable);
+  if (at && *at >= *peer.floor) peer.floor.reset();
+}
+
+void Primary::on(Peer& peer, const message::Ack& ack) {
+  note_grant(peer, ack.echo);
+  progress(peer, ack.written, ack.durable, ack.applied);
+}
+
+void Primary::on(Peer& peer, const message::HeartbeatReply& reply) {
+  note_grant(peer, reply.echo);
+  if (peer.receives_records()) progress(peer, reply.written, reply.durable, reply.applied);
+}
+
+void Primary::on(Peer& peer, const message::BarrierDone& done) {
+  if (peer.state != PeerState::streaming) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  if (done.ok) note_grant(peer, done.echo);
+  const std::optional<Lsn> proves = peer.barriers.answered(done);
+  if (!done.ok) {
+    close(peer, SessionEnd::log_failed);
+    return;
+  }
+  if (!proves || done.durable > peer.sent_upto()) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  // Durable is written: the acknowledgement of the write may still be behind this answer.
+  const Lsn written = std::max(peer.written.value_or(Lsn{}), done.durable);
+  peer.acknowledge(written, done.durable, peer.applied.value_or(Lsn{}), context_.now);
+  note_floor(peer);
+  peer.proved = std::max(peer.proved.value_or(Lsn{}), *proves);
+  if (peer.proof_target && *peer.proved >= *peer.proof_target && !peer.in_sync) {
+    peer.in_sync = true;
+    peer.escalated = false;
+    peer.failures = 0;
+    peer.counting_since = context_.now;
+    peer.reason = "";
+  }
+}
+
+// --- the stream: one tape, one cursor ---
+
+bool Primary::window_open(const Peer& peer) const {
+  const Lsn acked = peer.written.value_or(Lsn{});
+  if ((peer.cursor - acked).value() > live_window_records) return false;
+  const std::uint64_t owed = context_.log.bytes_after(acked);
+  const std::uint64_t unsent = context_.log.bytes_after(peer.cursor.prev());
+  return owed - std::min(owed, unsent) < context_.options.live_window_bytes;
+}
+
+// Sends what the tape still holds; the switch from backlog to live happens here, in the step that owns
+// the stream, or not at all.
+void Primary::send_from_tape(Peer& peer) {
+  if (!peer.receives_records() || peer.stream_busy || tape_.empty()) return;
+  const Lsn first = tape_.front().header.lsn;
+  while (peer.cursor >= first && peer.cursor <= context_.log.head() && window_open(peer)) {
+    const TapeEntry& entry = tape_[(peer.cursor - first).value()];
+    CHECK(entry.header.lsn == peer.cursor);
+    send(peer, message::Append{entry.header, entry.slot, committed_, stable_, context_.now});
+    ++peer.cursor;
+  }
+}
+
+// A slot goes when every open stream has passed its record, or when the tape is too long.
+void Primary::trim_tape() {
+  while (!tape_.empty()) {
+    const Lsn lsn = tape_.front().header.lsn;
+    bool needed = false;
+    for (const Peer& peer : peers_) {
+      needed = needed || (peer.receives_records() && peer.cursor <= lsn);
+    }
+    if (needed && tape_bytes_ <= tape_bytes_max) return;
+    tape_bytes_ -= payload_bytes(tape_.front().header).value();
+    context_.drop(tape_.pop_front().slot);
+  }
+}
+
+void Primary::pump(Peer& peer) {
+  if (!peer.receives_records() || peer.stream_busy) return;
+  send_from_tape(peer);
+  const Lsn on_disk = context_.facts.marks.written;
+  const bool from_tape = !tape_.empty() && peer.cursor >= tape_.front().header.lsn;
+  if (from_tape || peer.cursor > on_disk) return;
+  if (peer.written.value_or(Lsn{}) < peer.last_chunk) return;  // one chunk on its way is enough
+  peer.last_chunk = peer.cursor.prev();
+  peer.stream_busy = true;
+  peer.stream_upto = std::min(on_disk, peer.cursor + LsnCount{chunk_records - 1});
+  command::StreamLog stream;
+  stream.peer = peer.id;
+  stream.link = *peer.link;
+  stream.session = session_id(peer);
+  stream.envelope = envelope_to(peer);
+  stream.from = peer.cursor;
+  stream.upto = peer.stream_upto;
+  stream.max_bytes = context_.options.stream_bytes;
+  stream.committed = committed_;
+  stream.stable = stable_;
+  context_.emit(stream);
+}
+
+void Primary::on_log_streamed(const event::LogStreamed& done) {
+  Peer* peer = session_of(done.peer, done.session);
+  if (peer == nullptr || !peer->stream_busy) return;
+  if (!done.ok) {
+    close(*peer, SessionEnd::log_unreadable);
+    return;
+  }
+  CHECK_MSG(done.upto <= peer->stream_upto, "streamed more than was asked for");
+  CHECK_MSG(done.upto >= peer->cursor, "streamed nothing");
+  peer->stream_busy = false;
+  peer->cursor = done.upto.next();
+  peer->progress_at = context_.now;
+}
+
+// At the end of the backlog one barrier shows that the replica is in sync.
+void Primary::maybe_prove(Peer& peer) {
+  if (peer.state != PeerState::streaming || peer.proof_target || peer.stream_busy) return;
+  if (peer.cursor <= context_.log.head()) return;
+  peer.proof_target = context_.log.head();
+  const std::uint64_t id = barriers_.next_id();
+  peer.barriers.asked(id, *peer.proof_target);
+  send(peer, message::Barrier{id, *peer.proof_target, context_.now});
+}
+
+// --- time and space ---
+
+void Primary::peer_timers(Peer& peer) {
+  if (!peer.open()) {
+    if (!peer.retry_at || !peer.link) return;
+    if (context_.now >= *peer.retry_at) greet(peer);
+    else context_.want_wake(*peer.retry_at);
+    return;
+  }
+  const bool starting = peer.state == PeerState::greeting;
+  const Instant silent_at = peer.last_heard + context_.options.suspicion;
+  const bool owes_records =
+      peer.receives_records() && peer.written.value_or(Lsn{}) < context_.log.head();
+  if (!owes_records && peer.state == PeerState::streaming) peer.progress_at = context_.now;
+  Instant due = starting ? peer.deadline : silent_at;
+  SessionEnd end = starting ? SessionEnd::start_deadline : SessionEnd::silent;
+  const Instant progress_due = peer.receives_records()
+                                   ? peer.progress_at + context_.options.progress_deadline
+                                   : peer.deadline;
+  const bool waits = owes_records || (!starting && peer.state != PeerState::streaming);
+  if (waits && progress_due < due) {
+    due = progress_due;
+    end = SessionEnd::progress_deadline;
+  }
+  if (context_.now >= due && context_.ticking) close(peer, end);
+  else context_.want_wake(due);
+}
+
+// A full log gives up reservations of the absent first, then that of the slowest.
+void Primary::on_log_space() {
+  if (context_.fill_percent < reserve_dropped_percent) return;
+  Peer* slowest = nullptr;
+  for (Peer& peer : peers_) {
+    peer.reserve.release();
+    if (peer.pin.held() && (slowest == nullptr || peer.pin.from() < slowest->pin.from())) {
+      slowest = &peer;
+    }
+  }
+  if (slowest == nullptr || context_.fill_percent < pin_dropped_percent) return;
+  if (slowest->state == PeerState::streaming && slowest->in_sync) return;  // it keeps up
+  slowest->pin.release();
+}
+
+}  // namespace seawall

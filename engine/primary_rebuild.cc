@@ -1,0 +1,140 @@
+// The source of a full rebuild: base and log are held before it starts, so it ends at the first
+// attempt. The replica counts only when what arrived was compared and its marker is gone.
+#include <algorithm>
+
+#include "engine/base/mutant.h"
+#include "engine/primary.h"
+
+namespace seawall {
+
+void Primary::start_rebuild(Peer& peer, const ReplicaFacts& facts) {
+  peer.become(PeerState::freezing, context_.now + context_.options.progress_deadline);
+  // What it may have acknowledged and is about to give up: its floor, and its old end.
+  std::optional<Position> floor = facts.floor;
+  const Position old_end{facts.last_term, facts.marks.written};
+  if (old_end.lsn > Lsn{0} && (!floor || old_end > *floor)) floor = old_end;
+  peer.pin = LogPin(context_, context_.facts.marks.applied.next());
+  peer.reserve.release();
+  peer.base = BaseLane{};
+  peer.base.floor = floor;
+  peer.base.freeze = BaseFreeze(context_, peer.id, session_id(peer));
+}
+
+void Primary::on_base_frozen(const event::BaseFrozen& done) {
+  Peer* peer = session_of(done.peer, done.session);
+  if (peer == nullptr || peer->state != PeerState::freezing) return;
+  if (!done.ok) {
+    close(*peer, SessionEnd::base_failed);
+    return;
+  }
+  CHECK(done.cut >= context_.facts.marks.applied);
+  peer->base.cut = done.cut;
+  peer->base.extents = done.extents;
+  peer->pin.advance(done.cut.next());
+  peer->become(PeerState::preparing, context_.now + context_.options.progress_deadline);
+  peer->head_at_handshake = context_.log.head();
+  rebuild_terms_ = context_.facts.terms;
+  while (!rebuild_terms_.empty() && rebuild_terms_.back().first_lsn > done.cut) {
+    rebuild_terms_.pop_back();
+  }
+  send(*peer, message::StartRebuild{done.cut, done.cut_term, done.cut_chain, &rebuild_terms_,
+                                    done.extents, peer->head_at_handshake});
+}
+
+void Primary::on(Peer& peer, const message::RebuildReady& ready) {
+  if (peer.state != PeerState::preparing || ready.cut != peer.base.cut) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  peer.become(PeerState::rebuilding, context_.now + context_.options.progress_deadline);
+  peer.written = peer.durable = ready.cut;
+  peer.cursor = ready.cut.next();
+  peer.last_chunk = ready.cut;
+  peer.progress_at = context_.now;
+  pump_base(peer);
+}
+
+void Primary::pump_base(Peer& peer) {
+  BaseLane& base = peer.base;
+  if (peer.state != PeerState::rebuilding || base.busy || base.end) return;
+  const std::uint64_t in_flight = base.sent - base.acked;
+  if (in_flight >= context_.options.base_window) return;
+  base.busy = true;
+  command::SendBase command;
+  command.peer = peer.id;
+  command.link = *peer.link;
+  command.session = session_id(peer);
+  command.envelope = envelope_to(peer);
+  command.extents_max = static_cast<std::uint32_t>(context_.options.base_window - in_flight);
+  context_.emit(command);
+}
+
+void Primary::on_base_sent(const event::BaseSent& done) {
+  Peer* peer = session_of(done.peer, done.session);
+  if (peer == nullptr || peer->state != PeerState::rebuilding || !peer->base.busy) return;
+  BaseLane& base = peer->base;
+  base.busy = false;
+  if (!done.ok) {
+    close(*peer, SessionEnd::base_failed);
+    return;
+  }
+  CHECK(done.sequence >= base.sent);
+  base.sent = done.sequence;
+  if (done.end) {
+    base.end = true;
+    base.count = done.count;
+    base.digest = done.digest;
+    send(*peer, message::BaseEnd{done.count, done.digest});
+    return;
+  }
+  pump_base(*peer);
+}
+
+void Primary::on(Peer& peer, const message::BaseAck& ack) {
+  BaseLane& base = peer.base;
+  const std::uint64_t queued = base.sent + (base.busy ? context_.options.base_window : 0);
+  if (peer.state != PeerState::rebuilding || ack.sequence <= base.acked ||
+      ack.sequence > queued) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  base.acked = ack.sequence;
+  base.sent = std::max(base.sent, base.acked);
+  peer.progress_at = context_.now;
+  pump_base(peer);
+}
+
+// Count, digest, contiguous and durable to cut and floor: lsn arithmetic alone proves nothing.
+void Primary::on(Peer& peer, const message::RebuildComplete& complete) {
+  const BaseLane& base = peer.base;
+  if (peer.state != PeerState::rebuilding || !base.end) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  const bool equal = complete.count == base.count && complete.digest == base.digest;
+  const bool reaches = complete.durable >= base.cut && complete.durable <= peer.sent_upto();
+  const std::optional<Position> at = position_at(context_.facts.terms, complete.durable);
+  const bool above_floor = !base.floor || (at && *at >= *base.floor);
+  if ((!equal && !MUTANT(M49)) || !reaches || (!above_floor && !MUTANT(M45))) {
+    close(peer, SessionEnd::not_equal);
+    return;
+  }
+  peer.become(PeerState::clearing, context_.now + context_.options.progress_deadline);
+  peer.progress_at = context_.now;
+  send(peer, message::RebuildAccepted{complete.durable});
+}
+
+void Primary::on(Peer& peer, const message::MarkerCleared&) {
+  if (peer.state != PeerState::clearing) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  peer.base = BaseLane{};  // the freeze goes
+  peer.state = PeerState::streaming;
+  peer.floor.reset();
+  peer.counts = true;
+  peer.counting_since = context_.now;
+  peer.progress_at = context_.now;
+}
+
+}  // namespace seawall

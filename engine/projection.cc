@@ -1,0 +1,85 @@
+#include "engine/projection.h"
+
+#include "engine/engine.h"
+
+namespace seawall {
+namespace {
+
+ReplicaState state_of(const Peer& peer) {
+  switch (peer.state) {
+    case PeerState::down: return ReplicaState::unreachable;
+    case PeerState::greeting: return ReplicaState::unknown;
+    case PeerState::rewinding: return ReplicaState::rewinding;
+    case PeerState::freezing:
+    case PeerState::preparing:
+    case PeerState::rebuilding:
+    case PeerState::clearing: return ReplicaState::rebuilding;
+    case PeerState::streaming: break;
+  }
+  if (peer.in_sync) return ReplicaState::in_sync;
+  return peer.proof_target ? ReplicaState::proving : ReplicaState::catching_up;
+}
+
+RecoveryKind kind_of(const Peer& peer) {
+  switch (state_of(peer)) {
+    case ReplicaState::rewinding: return RecoveryKind::rewind;
+    case ReplicaState::rebuilding: return RecoveryKind::full;
+    case ReplicaState::catching_up: return RecoveryKind::catch_up;
+    case ReplicaState::proving: return RecoveryKind::attach;
+    case ReplicaState::in_sync:
+    case ReplicaState::unreachable:
+    case ReplicaState::failed:
+    case ReplicaState::unknown: return RecoveryKind::none;
+  }
+  return RecoveryKind::none;
+}
+
+PeerStatus status_of(const Engine& engine, const Peer& peer) {
+  const Context& context = engine.context();
+  PeerStatus status;
+  status.replica = peer.id;
+  status.state = state_of(peer);
+  status.kind = kind_of(peer);
+  if (peer.open()) status.session = SessionId{engine.primary().epoch(), peer.session};
+  status.written = peer.written;
+  status.durable = peer.durable;
+  status.applied = peer.applied;
+  status.reason = peer.reason;
+  if (status.state == ReplicaState::rebuilding) {
+    status.bytes_total = peer.base.extents * limits::extent_bytes;
+    const std::uint64_t done = peer.base.acked * limits::extent_bytes;
+    status.bytes_left = status.bytes_total - (done < status.bytes_total ? done : status.bytes_total);
+  } else if (peer.written) {
+    status.bytes_left = context.log.bytes_after(*peer.written);
+    status.bytes_total = context.log.bytes_after(peer.head_at_handshake) + status.bytes_left;
+  }
+  return status;
+}
+
+}  // namespace
+
+ReplicaStatus project(const Engine& engine) {
+  const Context& context = engine.context();
+  const Primary& primary = engine.primary();
+  ReplicaStatus status;
+  status.volume = context.options.volume;
+  status.replica = context.facts.replica;
+  status.epoch = context.known_epoch;
+  status.promised = context.facts.promised;
+  if (context.assignment) status.revision = context.assignment->revision;
+  status.role = engine.role();
+  status.serving = primary.serving();
+  status.marks = context.facts.marks;
+  status.committed = primary.on() ? primary.committed() : engine.replica().told_committed();
+  status.stable = primary.on() ? primary.stable() : engine.replica().told_stable();
+  status.log_failed = context.log_failed;
+  if (!primary.on() && context.granted_epoch) {
+    status.grants_primary =
+        *context.granted_epoch == context.known_epoch && context.now < context.granted_until;
+  }
+  for (const Peer& peer : primary.peers()) status.peers.push_back(status_of(engine, peer));
+  status.reason = engine.reason();
+  return status;
+}
+
+}  // namespace seawall

@@ -1,0 +1,126 @@
+// What a session owns, and how it ends.
+//
+// A session is one attempt of a primary to make one replica part of its epoch: (epoch, counter). Its
+// pins are move-only handles: the end of the session, however it comes, releases them in that step.
+// Failure kinds are typed and drive one small table. Thread: the Core's.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "engine/context.h"
+
+namespace seawall {
+
+// The log keeps records from `from` on while this lives.
+class LogPin {
+ public:
+  LogPin() = default;
+  LogPin(Context& context, Lsn from) : context_(&context), id_(context.next_pin++), from_(from) {
+    ++context.pins;
+    context.emit(command::PinLog{id_, from_});
+  }
+  LogPin(LogPin&& other) noexcept
+      : context_(std::exchange(other.context_, nullptr)), id_(other.id_), from_(other.from_) {}
+  LogPin& operator=(LogPin&& other) noexcept {
+    if (this == &other) return *this;
+    release();
+    context_ = std::exchange(other.context_, nullptr);
+    id_ = other.id_;
+    from_ = other.from_;
+    return *this;
+  }
+  ~LogPin() { release(); }
+
+  [[nodiscard]] bool held() const { return context_ != nullptr; }
+  [[nodiscard]] Lsn from() const { return from_; }
+  void advance(Lsn from) {  // forward only
+    if (context_ == nullptr || from <= from_) return;
+    from_ = from;
+    context_->emit(command::PinLog{id_, from_});
+  }
+  void release() {
+    Context* context = std::exchange(context_, nullptr);
+    if (context == nullptr) return;
+    CHECK(context->pins > 0);
+    --context->pins;
+    if (context->out != nullptr) context->emit(command::UnpinLog{id_});
+  }
+
+ private:
+  Context* context_ = nullptr;
+  std::uint64_t id_ = 0;
+  Lsn from_;
+};
+
+// The base stays as it is while this lives.
+class BaseFreeze {
+ public:
+  BaseFreeze() = default;
+  BaseFreeze(Context& context, ReplicaId peer, SessionId session)
+      : context_(&context), peer_(peer), session_(session) {
+    ++context.freezes;
+    context.emit(command::FreezeBase{peer, session});
+  }
+  BaseFreeze(BaseFreeze&& other) noexcept
+      : context_(std::exchange(other.context_, nullptr)),
+        peer_(other.peer_),
+        session_(other.session_) {}
+  BaseFreeze& operator=(BaseFreeze&& other) noexcept {
+    if (this == &other) return *this;
+    release();
+    context_ = std::exchange(other.context_, nullptr);
+    peer_ = other.peer_;
+    session_ = other.session_;
+    return *this;
+  }
+  ~BaseFreeze() { release(); }
+
+  [[nodiscard]] bool held() const { return context_ != nullptr; }
+  void release() {
+    Context* context = std::exchange(context_, nullptr);
+    if (context == nullptr) return;
+    CHECK(context->freezes > 0);
+    --context->freezes;
+    if (context->out != nullptr) context->emit(command::ThawBase{peer_, session_});
+  }
+
+ private:
+  Context* context_ = nullptr;
+  ReplicaId peer_;
+  SessionId session_;
+};
+
+// Why a session ended.
+enum class SessionEnd : std::uint8_t {
+  epoch_over,          // role, epoch or membership ended
+  superseded,          // a new link of the same replica
+  transport,           // reachability, not a failure
+  endpoint_changed,
+  silent,              // nothing heard for the suspicion time
+  start_deadline,
+  progress_deadline,
+  gap,
+  divergence,
+  rewound,             // as planned: a new handshake follows
+  log_failed,
+  log_full,
+  stale,
+  refused,
+  wrong_incarnation,
+  marker,
+  log_unreadable,      // a record that the stream owes is trimmed or cannot be read here
+  base_failed,
+  not_equal,           // count or digest of a rebuild differ
+};
+
+struct SessionRule {
+  bool hang_up = false;    // the link goes as well and is dialled anew
+  bool escalate = false;   // the next plan is a full rebuild, until a session ends well
+  bool alarm = false;
+  Duration wait{0};        // before the next handshake; doubles with each failure in a row
+};
+SessionRule rule_of(SessionEnd end);
+const char* session_end_name(SessionEnd end);
+
+}  // namespace seawall
