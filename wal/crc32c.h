@@ -17,4 +17,11 @@ namespace seawall::wal {
 [[nodiscard]] std::uint32_t crc32c_by_table(std::span<const std::byte> bytes,
                                             std::uint32_t before = 0);
 
+// Of one 4 KiB block.
+[[nodiscard]] inline std::uint32_t crc32c_block(const std::byte* block) {
+  return crc32c({block, 4096});
+}
+
+inline constexpr std::uint32_t crc32c_zero_block = 0x98f94189u;  // of a block of zeroes
+
 }  // namespace seawall::wal

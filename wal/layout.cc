@@ -1,0 +1,48 @@
+#include "wal/layout.h"
+
+namespace seawall::wal {
+
+Result<Layout> make_layout(const Geometry& geometry) {
+  const std::uint64_t blocks = geometry.size.value();
+  if (blocks == 0 || blocks > limits::volume_bytes_max / block_bytes) {
+    return make_error(Errc::invalid_argument, "a volume has 1 block to 64 TiB", blocks);
+  }
+  const std::uint32_t extent = geometry.extent_bytes;
+  if (!std::has_single_bit(extent) || extent < limits::extent_bytes_min ||
+      extent > limits::extent_bytes_max) {
+    return make_error(Errc::invalid_argument, "an extent is 16, 32, 64, 128 or 256 KiB", extent);
+  }
+  std::uint64_t log_bytes = geometry.log_bytes;
+  if (log_bytes == 0) {
+    log_bytes = std::clamp(blocks * block_bytes / limits::log_share_of_volume,
+                           limits::log_bytes_min, limits::log_bytes_max);
+  }
+  std::uint64_t segment =
+      std::min(limits::segment_bytes_max, log_bytes / limits::segments_per_log);
+  segment -= segment % block_bytes;
+  if (segment < limits::segment_bytes_min || log_bytes > limits::log_bytes_max) {
+    return make_error(Errc::invalid_argument, "a log has 1 MiB to 1 GiB", log_bytes);
+  }
+  Layout layout;
+  layout.size_blocks = blocks;
+  layout.segment_bytes = segment;
+  layout.segment_count = static_cast<std::uint32_t>(log_bytes / segment);
+  layout.log_bytes = segment * layout.segment_count;
+  layout.extent_bytes = extent;
+  if (layout.extents() >= no_extent) {
+    return make_error(Errc::invalid_argument, "too many extents: choose larger ones", extent);
+  }
+  return layout;
+}
+
+Layout layout_of(const DiskSuper& super) {
+  Layout layout;
+  layout.size_blocks = super.size_blocks;
+  layout.log_bytes = super.log_bytes;
+  layout.segment_bytes = super.segment_bytes;
+  layout.segment_count = super.segment_count;
+  layout.extent_bytes = super.extent_bytes;
+  return layout;
+}
+
+}  // namespace seawall::wal

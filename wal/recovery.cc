@@ -1,0 +1,382 @@
+#include "wal/recovery.h"
+
+#include <algorithm>
+
+#include "engine/base/check.h"
+#include "engine/base/mutant.h"
+#include "wal/crc32c.h"
+#include "wal/segment_image.h"
+
+namespace seawall::wal {
+
+const char* case_name(Case letter) {
+  constexpr const char* names[case_count] = {"A", "B", "B'", "C", "E", "F", "G", "S"};
+  return names[static_cast<std::size_t>(letter)];
+}
+
+Case classify(const PlaceFacts& place) {
+  const Lsn proven = place.power_loss ? place.durable : std::max(place.durable, place.written);
+  if (place.lsn > proven) {
+    if (place.power_loss) return Case::B;
+    if (place.readable || place.segment_missing) return Case::B2;
+    return MUTANT(M54) ? Case::B2 : Case::C;
+  }
+  if (place.header_verifies) return Case::C;
+  if (place.segment_missing) return place.seen >= proven ? Case::F : Case::E;
+  return place.seen >= proven ? Case::C : Case::E;
+}
+
+namespace {
+
+struct Candidate {
+  std::uint32_t slot = 0;
+  SegmentHeader header;
+};
+
+class Walk {
+ public:
+  Walk(const RecoveryInput& input, LogVisitor& visitor)
+      : in_(input), visitor_(visitor), image_(input.layout.segment_bytes) {}
+
+  Result<Recovered> run();
+
+ private:
+  Status read_headers();
+  void choose_lineage();
+  void walk_segments();
+  bool walk_segment(std::size_t at);  // true: go on with the next number
+  void accept(std::uint32_t slot, std::uint32_t block, const BatchView& batch);
+  bool payload_verifies(const BatchView& batch, std::uint32_t block, bool& readable) const;
+  void bad_payload(std::uint32_t slot, std::uint32_t block, const BatchView& batch, bool readable);
+  void end_here(std::size_t at, std::uint32_t block, bool in_segment);
+  void look_behind(std::size_t at, std::uint32_t block, bool in_segment);
+  bool hidden_continuation(bool& readable);
+  void note_claims(const BatchView& batch);
+  void find(Case letter, std::uint32_t slot, std::uint32_t block, const char* reason);
+  [[nodiscard]] bool continues(std::size_t at) const;
+  void finish();
+
+  const RecoveryInput& in_;
+  LogVisitor& visitor_;
+  SegmentImage image_;
+  Recovered out_;
+  std::vector<HeaderState> states_;
+  std::vector<Candidate> segments_;     // the lineage, by number
+  Lsn expected_;
+  std::uint64_t chain_ = 0;
+  Lsn seen_;                            // greatest record of a batch that verifies beyond the end
+  bool something_behind_ = false;       // a sealed batch behind the end, in the tail segment
+  bool looked_ = false;
+  bool stopped_ = false;
+};
+
+void Walk::find(Case letter, std::uint32_t slot, std::uint32_t block, const char* reason) {
+  out_.findings.push_back(Finding{letter, slot, block, expected_, reason});
+}
+
+Status Walk::read_headers() {
+  AlignedBuffer block(block_bytes);
+  for (std::uint32_t slot = 0; slot < in_.files.size(); ++slot) {
+    SegmentHeader header;
+    std::uint16_t version = 0;
+    if (!in_.disk.read(in_.files[slot], 0, block.span())) {
+      states_.push_back(HeaderState::unreadable);
+      continue;
+    }
+    states_.push_back(decode_segment(block.span(), in_.incarnation, header, version));
+    switch (states_.back()) {
+      case HeaderState::foreign:
+        return make_error(Errc::wrong_incarnation, "a log segment belongs to another volume", slot);
+      case HeaderState::unknown_version:
+        return make_error(Errc::unknown_version, "a log segment has a version not known here",
+                          version);
+      case HeaderState::valid:
+        out_.last_number = std::max(out_.last_number, header.id.number);
+        out_.last_version = std::max(out_.last_version, header.id.version);
+        segments_.push_back(Candidate{slot, header});
+        break;
+      default: break;
+    }
+  }
+  return ok();
+}
+
+// Of one number the highest version counts; a later number of a lower version was given up by the
+// rewind or cut that made the higher one.
+void Walk::choose_lineage() {
+  std::erase_if(segments_, [&](const Candidate& c) {
+    return c.header.id.number < in_.super.log_start_number ||
+           c.header.id.version < in_.super.log_start_version;
+  });
+  std::sort(segments_.begin(), segments_.end(), [](const Candidate& a, const Candidate& b) {
+    if (a.header.id.number != b.header.id.number) return a.header.id.number < b.header.id.number;
+    return a.header.id.version > b.header.id.version;
+  });
+  std::vector<Candidate> kept;
+  std::uint64_t greatest = 0;
+  for (const Candidate& c : segments_) {
+    if (c.header.id.version > greatest) {
+      greatest = c.header.id.version;
+      kept.push_back(c);
+    } else {
+      find(Case::S, c.slot, 0, "stale: a higher version of this or an earlier number exists");
+      out_.clear.push_back(c.slot);
+    }
+  }
+  segments_ = std::move(kept);
+}
+
+bool Walk::continues(std::size_t at) const {
+  if (at >= segments_.size()) return false;
+  const SegmentHeader& header = segments_[at].header;
+  const std::uint64_t number =
+      at == 0 ? in_.super.log_start_number : segments_[at - 1].header.id.number + 1;
+  return header.id.number == number && header.first_lsn == expected_ &&
+         header.chain_before == chain_;
+}
+
+void Walk::note_claims(const BatchView& batch) {
+  out_.durable = std::max(out_.durable, Lsn(batch.head().own_durable));
+  out_.written = std::max(out_.written, Lsn(batch.head().own_written));
+}
+
+bool Walk::payload_verifies(const BatchView& batch, std::uint32_t block, bool& readable) const {
+  BatchView::Record record;
+  bool good = true;
+  for (auto cursor = batch.begin(); batch.next(cursor, record);) {
+    for (std::size_t i = 0; i < record.crcs.size(); ++i) {
+      const std::uint32_t at = block + record.payload_block + static_cast<std::uint32_t>(i);
+      if (!image_.readable(at)) {
+        readable = false;
+        good = false;
+      } else if (crc32c(image_.block(at)) != record.crcs[i]) {
+        good = false;
+      }
+    }
+  }
+  return good;
+}
+
+void Walk::accept(std::uint32_t slot, std::uint32_t block, const BatchView& batch) {
+  note_claims(batch);
+  visitor_.on_batch(slot, block, batch);
+  BatchView::Record record;
+  for (auto cursor = batch.begin(); batch.next(cursor, record);) {
+    out_.term = record.header.term;
+    chain_ = record.header.chain;
+  }
+  expected_ = batch.last_lsn().next();
+  out_.tail = slot;
+  out_.tail_block = block + batch.blocks();
+}
+
+// Everything behind a bad place, once: what it proves, and whether anything of ours is there.
+void Walk::look_behind(std::size_t at, std::uint32_t block, bool in_segment) {
+  if (looked_) return;
+  looked_ = true;
+  const auto visit = [&](const Candidate& c, std::uint32_t from, bool tail) {
+    for (std::uint32_t b = from; b < in_.layout.segment_blocks();) {
+      BatchView batch;
+      if (!image_.readable(b)) {
+        if (tail) something_behind_ = true;
+        ++b;
+        continue;
+      }
+      if (!BatchView::open(image_.from(b), in_.incarnation, &c.header.id, b, batch)) {
+        ++b;
+        continue;
+      }
+      note_claims(batch);
+      if (tail) something_behind_ = true;
+      seen_ = std::max(seen_, batch.last_lsn());
+      BatchView::Record record;
+      for (auto cursor = batch.begin(); batch.next(cursor, record);) {
+        out_.evidence_term = std::max(out_.evidence_term, record.header.term);
+      }
+      b += std::max<std::uint32_t>(batch.blocks(), 1);
+    }
+  };
+  if (in_segment) visit(segments_[at], block, true);
+  for (std::size_t i = in_segment ? at + 1 : at; i < segments_.size(); ++i) {
+    image_.load(in_.disk, in_.files[segments_[i].slot]);
+    visit(segments_[i], 1, false);
+  }
+  if (in_segment) image_.load(in_.disk, in_.files[segments_[at].slot]);
+}
+
+void Walk::bad_payload(std::uint32_t slot, std::uint32_t block, const BatchView& batch,
+                       bool readable) {
+  std::size_t at = 0;
+  while (segments_[at].slot != slot) ++at;
+  // The batch itself is intact but for its payload: it proves what it claims, and its records.
+  look_behind(at, block, true);
+  seen_ = std::max(seen_, batch.last_lsn());
+  const Case letter = classify(PlaceFacts{.lsn = expected_,
+                                          .durable = out_.durable,
+                                          .written = out_.written,
+                                          .seen = seen_,
+                                          .power_loss = in_.power_loss,
+                                          .readable = readable,
+                                          .header_verifies = true});
+  find(letter, slot, block, readable ? "payload does not fit its CRC" : "payload is unreadable");
+  if (decision_of(letter) == Decision::end_of_log) {
+    something_behind_ = true;
+    stopped_ = true;
+    return;
+  }
+  BatchView::Record record;
+  for (auto cursor = batch.begin(); batch.next(cursor, record) && !out_.first_unknown;) {
+    for (std::size_t i = 0; i < record.crcs.size(); ++i) {
+      const std::uint32_t b = block + record.payload_block + static_cast<std::uint32_t>(i);
+      if (!image_.readable(b) || crc32c(image_.block(b)) != record.crcs[i]) {
+        out_.first_unknown = record.header.lsn;
+        break;
+      }
+    }
+  }
+  out_.damage = Damage::unknown_records;
+  accept(slot, block, batch);
+}
+
+// A file whose header is gone may still hold the batch that continues the chain.
+bool Walk::hidden_continuation(bool& readable) {
+  for (std::uint32_t slot = 0; slot < in_.files.size(); ++slot) {
+    if (states_[slot] != HeaderState::bad && states_[slot] != HeaderState::unreadable) continue;
+    AlignedBuffer blocks(batch_header_blocks_max * block_bytes);
+    if (!in_.disk.read(in_.files[slot], block_bytes, blocks.span())) {
+      if (states_[slot] == HeaderState::unreadable) {
+        readable = false;
+        return true;
+      }
+      continue;
+    }
+    BatchView batch;
+    if (!BatchView::open(blocks.span(), in_.incarnation, nullptr, 1, batch)) continue;
+    if (batch.first_lsn() != expected_ || batch.head().chain_before != chain_) continue;
+    note_claims(batch);
+    seen_ = std::max(seen_, batch.last_lsn());
+    readable = states_[slot] != HeaderState::unreadable;
+    return true;
+  }
+  return false;
+}
+
+// The chain does not go on at this place: which case is it?
+void Walk::end_here(std::size_t at, std::uint32_t block, bool in_segment) {
+  stopped_ = true;
+  look_behind(at, block, in_segment);
+  const bool later = (in_segment ? at + 1 : at) < segments_.size();
+  bool readable = !in_segment || block >= in_.layout.segment_blocks() || image_.readable(block);
+  const bool hidden = hidden_continuation(readable);
+  const std::uint32_t slot = in_segment ? segments_[at].slot : 0;
+  const Lsn proven =
+      in_.power_loss ? out_.durable : std::max(out_.durable, out_.written);
+  if (!something_behind_ && !later && !hidden && readable && expected_ > proven) {
+    find(Case::A, slot, block, "the chain ends at a batch");
+    return;
+  }
+  const Case letter = classify(PlaceFacts{.lsn = expected_,
+                                          .durable = out_.durable,
+                                          .written = out_.written,
+                                          .seen = seen_,
+                                          .power_loss = in_.power_loss,
+                                          .readable = readable,
+                                          .segment_missing = later && !something_behind_});
+  find(letter, slot, block, readable ? "no batch here continues the chain" : "unreadable");
+  if (decision_of(letter) == Decision::end_of_log) return;
+  out_.damage = Damage::regressed;
+  out_.broken = true;
+  const Lsn old_end = std::max({proven, seen_, readable ? out_.end : expected_});
+  out_.floor = Floor{std::max(out_.term, out_.evidence_term), old_end};
+}
+
+bool Walk::walk_segment(std::size_t at) {
+  const Candidate& segment = segments_[at];
+  image_.load(in_.disk, in_.files[segment.slot]);
+  visitor_.on_segment(segment.slot, segment.header);
+  out_.tail = segment.slot;
+  out_.tail_block = 1;
+  for (std::uint32_t block = 1; block < in_.layout.segment_blocks() && !stopped_;) {
+    BatchView batch;
+    const bool ours =
+        image_.readable(block) &&
+        BatchView::open(image_.from(block), in_.incarnation, &segment.header.id, block, batch) &&
+        batch.first_lsn() == expected_ && batch.head().chain_before == chain_ &&
+        block + batch.blocks() <= in_.layout.segment_blocks();
+    if (!ours) {
+      if (continues(at + 1)) return true;
+      end_here(at, block, true);
+      return false;
+    }
+    bool readable = true;
+    if (payload_verifies(batch, block, readable)) {
+      accept(segment.slot, block, batch);
+    } else {
+      bad_payload(segment.slot, block, batch, readable);
+    }
+    block += batch.blocks();
+  }
+  return !stopped_;
+}
+
+void Walk::walk_segments() {
+  for (std::size_t at = 0; !stopped_; ++at) {
+    if (!continues(at)) {
+      const bool full = at > 0;  // the segment before was used to its last block
+      end_here(full ? at - 1 : at, full ? in_.layout.segment_blocks() : 0, full);
+      return;
+    }
+    if (!walk_segment(at)) return;
+  }
+}
+
+void Walk::finish() {
+  out_.end = Lsn(expected_.value() - 1);
+  out_.chain = chain_;
+  out_.copy_tail = something_behind_ && out_.tail.has_value();
+  // Whatever lies beyond the end must not come back: its headers go, the highest number first.
+  std::size_t kept = 0;
+  while (kept < segments_.size() && out_.tail && segments_[kept].slot != *out_.tail) ++kept;
+  std::vector<std::uint32_t> beyond;
+  for (std::size_t i = segments_.size(); i > (out_.tail ? kept + 1 : 0); --i) {
+    beyond.push_back(segments_[i - 1].slot);
+  }
+  out_.clear.insert(out_.clear.begin(), beyond.begin(), beyond.end());
+  const Lsn applied(in_.super.applied_lsn);
+  if (out_.end < applied) {  // the base holds more than what is left of the log
+    out_.restart = true;
+    out_.end = applied;
+    out_.term = Term(in_.super.applied_term);
+    out_.chain = in_.super.applied_chain;
+    if (out_.durable <= applied && (in_.power_loss || out_.written <= applied)) {
+      out_.damage = Damage::none;
+      out_.broken = false;
+      out_.floor.reset();
+    }
+  }
+}
+
+Result<Recovered> Walk::run() {
+  TRY(read_headers());
+  choose_lineage();
+  const DiskSuper& super = in_.super;
+  out_.durable = Lsn(super.durable_lsn);
+  out_.written = Lsn(super.written_lsn);
+  out_.evidence_term = Term(super.durable_term);
+  expected_ = Lsn(super.log_start_lsn);
+  chain_ = super.log_start_chain;
+  if (super.log_start_lsn == super.applied_lsn + 1) out_.term = Term(super.applied_term);
+  if (!segments_.empty() && continues(0)) out_.term = segments_[0].header.term;
+  walk_segments();
+  finish();
+  return std::move(out_);
+}
+
+}  // namespace
+
+Result<Recovered> recover_log(const RecoveryInput& input, LogVisitor& visitor) {
+  CHECK(input.files.size() == input.layout.segment_count);
+  return Walk(input, visitor).run();
+}
+
+}  // namespace seawall::wal

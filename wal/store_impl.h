@@ -1,0 +1,409 @@
+// StoreImpl: the one implementation of Store, over LogState, Index, MapCache and the super block.
+//
+// Its parts, a file each: writer.cc (append, batches, flushes), reader.cc (read), log_reader.cc
+// (read_log), super_queue.cc (changes of the super block), checkpoint.cc (fold, trim), base_io.cc
+// (rebuild lanes), open.cc (create, open, close), rewind.cc (rewind, cut, rebuild preparation).
+// Life cycle, thread, ownership, errors: store.h. Nothing allocates after open but the blocking calls.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/base/bounded_map.h"
+#include "engine/base/chain.h"
+#include "engine/base/ring_buffer.h"
+#include "wal/aligned.h"
+#include "wal/index.h"
+#include "wal/log_state.h"
+#include "wal/map_cache.h"
+#include "wal/recovery.h"
+#include "wal/store.h"
+#include "wal/super.h"
+
+namespace seawall::wal {
+
+inline constexpr std::size_t batch_pool_max = 32;
+inline constexpr std::size_t batches_in_flight_max = 8;
+inline constexpr std::size_t read_pool_max = 64;
+inline constexpr std::size_t read_parts_max = 8;
+inline constexpr std::size_t log_read_pool_max = 4;
+inline constexpr std::size_t map_pages_max = 512;
+inline constexpr std::size_t pins_max = 16;
+inline constexpr std::size_t super_tokens_max = 64;
+inline constexpr std::size_t fold_ops_max = 16;
+inline constexpr std::size_t fold_iov_max = 64;
+
+class StoreImpl;
+
+struct WriteBatch {
+  Op op;
+  StoreImpl* store = nullptr;
+  AlignedBuffer header;
+  std::size_t header_bytes = 0;
+  std::array<iovec, batch_records_max + 2> iov{};
+  std::uint32_t iov_count = 2;        // [0]: segment header, or nothing; [1]: batch header
+  Lsn first_lsn, last_lsn;
+  std::uint64_t chain_before = 0;
+  std::uint32_t count = 0;
+  std::uint32_t payload_blocks = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t block = 0;
+  std::uint32_t room = 0;             // blocks left in the segment from `block` on
+  bool starts_segment = false;
+  bool done = false;
+};
+
+struct ReadContext {
+  struct Part {
+    Op op;
+    iovec iov{};
+    ReadContext* context = nullptr;
+    std::uint32_t first_block = 0;    // of the request
+    std::uint32_t blocks = 0;
+    std::int32_t slot = -1;           // ticket of a log segment; -1: base
+    bool busy = false;
+  };
+  StoreImpl* store = nullptr;
+  ReadOp* request = nullptr;
+  std::array<Part, read_parts_max> parts;
+  MapWaiter waiter;
+  std::uint32_t next_block = 0;
+  std::uint32_t running = 0;
+  std::uint32_t attempts = 0;
+  std::uint64_t folds_seen = 0;
+  Errc result = Errc::ok;
+  bool planning = false;
+};
+
+struct LogReadContext {
+  Op op;
+  StoreImpl* store = nullptr;
+  LogReadOp* request = nullptr;
+  AlignedBuffer header;
+  std::array<iovec, 2> iov{};
+  BatchPlace batch;
+  std::uint32_t slot = 0;
+  std::uint32_t skip_blocks = 0;      // payload blocks of the batch before `from`
+  std::uint32_t take_blocks = 0;
+  std::uint32_t take_records = 0;
+  bool payload_read = false;
+};
+
+enum class FoldStage : std::uint8_t {
+  idle, intent, read_log, place, write_base, write_pages, flush, commit,
+};
+
+struct FoldOp {
+  Op op;
+  std::array<iovec, fold_iov_max> iov{};
+  StoreImpl* store = nullptr;
+  MapPage* page = nullptr;
+  AlignedBuffer page_copy;
+  bool busy = false;
+};
+
+struct FoldMove {                     // one block from the chunk to the base
+  std::uint64_t offset = 0;
+  const std::byte* from = nullptr;
+  std::uint32_t order = 0;
+};
+
+struct FoldState {
+  FoldStage stage = FoldStage::idle;
+  bool pages_then_place = false;      // write_pages makes room and returns to placing
+  Lsn cut;
+  Term term;                          // of the record at `done`
+  std::uint64_t chain = 0;
+  Lsn done;                           // records up to here are placed
+  std::uint64_t generation = 0;
+  std::uint64_t super_round = 0;
+  std::uint32_t slot = 0;             // of the chunk
+  std::uint32_t chunk_place = 0;
+  std::uint32_t chunk_blocks = 0;
+  std::uint32_t batch_block = 0;      // of the batch being placed, within the chunk
+  BatchView::Cursor cursor;
+  bool batch_open = false;
+  BatchView batch;
+  bool record_open = false;
+  BatchView::Record record;
+  std::uint64_t lba = 0;              // where in the record placing goes on
+  std::size_t dirty_cursor = 0;
+  std::uint32_t running = 0;
+  std::uint32_t syncs = 0;
+  std::int64_t mapped_delta = 0;
+};
+
+class StoreImpl final : public Store {
+ public:
+  StoreImpl(Disk& disk, const OpenOptions& options, Sink& sink, const Layout& layout);
+  ~StoreImpl() override;
+
+  Status open(FileId super_file, const LoadedSuper& loaded);
+
+  const ReplicaFacts& facts() const override { return facts_; }
+  StoreStats stats() const override { return stats_; }
+  FoldedPoint folded() const override;
+  bool append(const RecordHeader& header, std::span<const std::byte> payload,
+              std::span<const std::uint32_t> crcs) override;
+  void flush() override;
+  void pump(Instant now) override;
+  void read(ReadOp& op) override;
+  void read_log(LogReadOp& op) override;
+  void write_super(const SuperUpdate& update, std::uint64_t token) override;
+  void set_fold_limit(Lsn upto) override;
+  void request_checkpoint() override { checkpoint_wanted_ = true; }
+  void pin(std::uint64_t pin, Lsn from) override;
+  void unpin(std::uint64_t pin) override;
+  std::optional<Instant> wake_at() const override;
+  void freeze_base() override { ++freezes_; }
+  void thaw_base() override;
+  bool frozen() const override;
+  std::uint64_t extents_mapped() const override { return extents_mapped_; }
+  void read_base(BaseReadOp& op) override;
+  void write_base(BaseWriteOp& op) override;
+  void flush_base(void (*done)(void*, Errc), void* owner) override;
+  bool idle() const override;
+  void quiesce() override { quiescing_ = true; }
+  Status rewind_blocking(Lsn to) override;
+  Status prepare_rebuild_blocking(const RebuildMarker& marker, const std::optional<Floor>& floor,
+                                  Term cut_term, std::uint64_t cut_chain,
+                                  const TermTable& terms) override;
+  Status close_blocking(bool clean) override;
+
+ private:
+  class Loader;  // fills log state and index while recovery walks
+
+  // --- writer.cc ---
+  WriteBatch* open_batch(const RecordHeader& header, std::uint32_t blocks);
+  bool place_batch(WriteBatch& batch, const RecordHeader& header, std::uint32_t blocks);
+  static bool fits(const WriteBatch& batch, std::uint32_t blocks);
+  void seal_open_batch();
+  void submit_batches();
+  void submit_batch(WriteBatch& batch);
+  static void on_batch_done(Op& op);
+  void advance_written();
+  void account_batch(const WriteBatch& batch);
+  void add_to_index(const RecordHeader& header, std::uint32_t place);
+  void note_term(const RecordHeader& header, std::uint64_t chain_before);
+  void maybe_sync();
+  static void on_sync_done(Op& op);
+  void say_log_space();
+  [[nodiscard]] std::uint8_t fill_percent() const;
+
+  // --- reader.cc ---
+  void pump_reads();
+  void start_read(ReadContext& context, ReadOp& op);
+  void plan_read(ReadContext& context);
+  bool plan_part(ReadContext& context);
+  bool plan_base(ReadContext& context, std::uint64_t lba, std::uint32_t blocks);
+  ReadContext::Part* free_part(ReadContext& context);
+  void submit_part(ReadContext::Part& part, FileId file, std::uint64_t offset);
+  void zero_blocks(ReadContext& context, std::uint32_t blocks);
+  static void on_read_part(Op& op);
+  void finish_read(ReadContext& context);
+  bool read_verifies(ReadContext& context, const ReadContext::Part& part);
+
+  // --- log_reader.cc ---
+  void pump_log_reads();
+  void start_log_read(LogReadContext& context);
+  static void on_log_read(Op& op);
+  bool plan_log_read(LogReadContext& context);
+  void read_log_payload(LogReadContext& context);
+  void deliver_log_read(LogReadContext& context);
+  void end_log_read(LogReadContext& context, Errc result);
+
+  // --- super_queue.cc ---
+  std::uint64_t super_change();  // round after which what changed now is durable
+  void pump_super();
+  static void on_super_done(void* owner, int error);
+  void apply_super_facts();
+  Status store_super_now();      // blocking
+
+  // --- checkpoint.cc, place.cc ---
+  void prepare_fold();
+  void pump_checkpoint();
+  [[nodiscard]] std::optional<Lsn> next_cut() const;
+  [[nodiscard]] Lsn fold_ceiling() const;
+  void start_checkpoint(Lsn cut);
+  void fold_read_chunk();
+  static void on_fold_read(Op& op);
+  void fold_place();
+  bool fold_place_record();
+  bool fold_place_range(std::uint64_t lba, std::uint32_t blocks, bool write);
+  bool fold_entry(std::uint64_t extent, std::uint32_t first, std::uint32_t blocks, bool write,
+                  const std::byte* from, const std::uint32_t* crcs);
+  void fold_write_base();
+  static void on_fold_write(Op& op);
+  void fold_write_pages();
+  static void on_fold_page(Op& op);
+  void fold_flush();
+  static void on_fold_sync(Op& op);
+  void fold_commit();
+  void fold_committed();
+  static void on_map_ready(void* owner);
+  FoldOp* free_fold_op();
+  void set_generations();
+  void plan_trim();
+  void maybe_trim();
+  void finish_trim();
+  void pump_sweep();
+  [[nodiscard]] std::uint32_t mixed_crc(std::uint32_t crc, std::uint64_t lba) const;
+
+  // --- base_io.cc ---
+  void run_base_read();
+  bool step_base_read();
+  static void on_base_read(Op& op);
+  void end_base_read(Errc result);
+  void run_base_write();
+  static void on_base_write(Op& op);
+  void end_base_write(Errc result);
+  void run_flush_base();
+  static void on_flush_base(Op& op);
+  static void on_base_map(void* owner);
+
+  // --- open.cc, rewind.cc ---
+  Status open_files();
+  Status load_log(bool power_loss);
+  Status settle(const LoadedSuper& loaded, bool power_loss);
+  Status cut_log(Lsn end);
+  Status copy_segment(std::uint32_t from, std::uint32_t to, const SegmentHeader& header, Lsn end);
+  Status copy_batch(const BatchPlace& place, std::uint32_t to, const SegmentId& id, Lsn end,
+                    AlignedBuffer& buffer);
+  Status clear_headers(std::span<const std::uint32_t> slots);
+  Result<std::uint32_t> fresh_slot(std::vector<std::uint32_t>& clear);
+  Status sync_log();
+  Status sweep_aborted();
+  void drop_queued();
+  void forget_log(Lsn cut, Term term, std::uint64_t chain, const TermTable& terms);
+  void reserve_versions();
+
+  void fail(Error error);
+  void tell_failure();
+  [[nodiscard]] bool reads_idle() const;
+  [[nodiscard]] bool stopped() const { return failed_.has_value() || quiescing_; }
+
+  // constant after open
+  Disk& disk_;
+  Sink& sink_;
+  const OpenOptions options_;
+  const Layout layout_;
+  FileId super_file_ = no_file;
+  FileId base_file_ = no_file;
+  FileId map_file_ = no_file;
+  std::uint32_t crc_seed_ = 0;
+
+  // state
+  DiskSuper super_{};       // what is durable
+  DiskSuper super_next_{};  // with the changes that wait or are under way
+  ReplicaFacts facts_;
+  StoreStats stats_;
+  std::optional<Error> failed_;
+  bool failure_told_ = false;
+  bool quiescing_ = false;
+  bool broken_ = false;     // the chain is damaged: nothing is appended
+  std::optional<Lsn> first_unknown_;
+  Recovered recovered_;     // what the last walk over the log found
+  Instant now_;
+
+  LogState log_;
+  Index index_;
+  MapCache map_;
+
+  // writer
+  std::vector<WriteBatch> batches_;
+  RingBuffer<WriteBatch*, batch_pool_max> free_batches_;
+  RingBuffer<WriteBatch*, batch_pool_max> sealed_;
+  RingBuffer<WriteBatch*, batch_pool_max> in_flight_;
+  WriteBatch* open_ = nullptr;
+  AlignedBuffer segment_headers_;  // one block a batch
+  Lsn appended_;
+  std::uint64_t appended_chain_ = 0;
+  Term appended_term_;
+  std::optional<std::uint32_t> tail_;
+  std::uint32_t tail_block_ = 0;
+  std::uint64_t last_number_ = 0;
+  std::uint64_t next_version_ = 0;
+  Lsn flush_wanted_;
+  std::vector<Op> sync_ops_;
+  std::uint32_t syncs_running_ = 0;
+  std::int64_t sync_error_ = 0;
+  Lsn sync_covers_;
+  bool space_wanted_ = false;
+  std::uint8_t fill_told_ = 0;
+
+  // super
+  SuperWriter super_writer_;
+  DiskSuper super_writing_{};
+  std::uint64_t rounds_started_ = 0;
+  std::uint64_t rounds_done_ = 0;
+  std::uint64_t rounds_wanted_ = 0;
+  struct Token {
+    std::uint64_t token = 0;
+    std::uint64_t round = 0;
+  };
+  RingBuffer<Token, super_tokens_max> tokens_;
+
+  // reads
+  std::vector<ReadContext> reads_;
+  RingBuffer<ReadContext*, read_pool_max> free_reads_;
+  ReadOp* waiting_reads_head_ = nullptr;
+  ReadOp* waiting_reads_tail_ = nullptr;
+  std::vector<LogReadContext> log_reads_;
+  RingBuffer<LogReadContext*, log_read_pool_max> free_log_reads_;
+  LogReadOp* waiting_log_reads_head_ = nullptr;
+  LogReadOp* waiting_log_reads_tail_ = nullptr;
+
+  // checkpoint and trim
+  FoldState fold_;
+  AlignedBuffer fold_chunk_;
+  Op fold_read_op_;
+  iovec fold_read_iov_{};
+  std::array<Op, 2> fold_syncs_;
+  std::vector<FoldOp> fold_ops_;
+  std::vector<FoldMove> fold_moves_;
+  std::size_t fold_next_move_ = 0;
+  MapWaiter fold_waiter_;
+  Lsn fold_limit_;
+  bool checkpoint_wanted_ = false;
+  std::uint64_t folds_ = 0;            // checkpoints that touched the base, begun
+  std::optional<Instant> oldest_unfolded_;
+  std::uint32_t freezes_ = 0;
+  BoundedMap<std::uint64_t, Lsn, pins_max> pins_;
+  std::uint32_t trim_count_ = 0;       // segments that go once their super write is durable
+  std::uint64_t trim_round_ = 0;
+  bool sweeping_ = false;
+  std::uint64_t sweep_cursor_ = 0;
+  std::uint64_t extents_mapped_ = 0;
+
+  // base lanes
+  struct BaseRead {
+    BaseReadOp* request = nullptr;
+    std::uint64_t extent = 0;
+    std::uint32_t running = 0;
+    bool issued = false;
+    Errc result = Errc::ok;
+    MapWaiter waiter;
+  };
+  BaseRead base_read_;
+  struct BaseWrite {
+    BaseWriteOp* request = nullptr;
+    std::uint32_t running = 0;
+    Errc result = Errc::ok;
+    MapWaiter waiter;
+  };
+  BaseWrite base_write_;
+  struct BaseFlush {
+    void (*done)(void*, Errc) = nullptr;
+    void* owner = nullptr;
+    std::uint64_t round = 0;
+    enum class Stage : std::uint8_t { idle, pages, flush, super } stage = Stage::idle;
+    bool make_room = false;
+  };
+  BaseFlush base_flush_;
+  bool base_lane_open_ = false;        // the checkpointer rests
+  bool lane_folded_ = false;           // a checkpoint ran behind the base lane
+};
+
+}  // namespace seawall::wal
