@@ -1,9 +1,11 @@
 // The request tables: at most one effect for every request of an attachment.
 //
-// Every replica folds from the records it appends, per attachment: the low mark, and which record each
-// newer request became. A request that the table holds is answered from the log, not appended again.
+// Every replica folds from the records it appends, per attachment: the low mark, and which record
+// each newer request became. A request that the table holds is answered from the log, not appended
+// again.
 // Life cycle: empty at opening (records from before the opening are not in it), cut by a rewind,
-// emptied by a rebuild. Thread: the Core's. Invariants: requests ascend and are not below the low mark.
+// emptied by a rebuild. Thread: the Core's. Invariants: requests ascend and are not below the low
+// mark.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // Barriers: the proof that a prefix is durable on the required set.
 //
-// A barrier has an id and a target. A peer proves a target only by an answer of the session in which it
-// was asked, to an id that it was asked, with a durable position at or above the target. Everything else
-// proves nothing. Thread: the Core's.
+// A barrier has an id and a target. A peer proves a target only by an answer of the session in
+// which it was asked, to an id that it was asked, with a durable position at or above the target.
+// Everything else proves nothing. Thread: the Core's.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,9 @@
 
 namespace seawall {
 
-enum class ClientOp : std::uint8_t { read = 1, write = 2, flush = 3, discard = 4, write_zeroes = 5 };
+enum class ClientOp : std::uint8_t {
+  read = 1, write = 2, flush = 3, discard = 4, write_zeroes = 5
+};
 
 struct ClientRequest {
   ClientOp op = ClientOp::read;
@@ -25,8 +27,8 @@ struct ClientRequest {
   std::uint64_t payload_digest = 0;  // write: digest_crcs() of the payload, by the executor
 };
 
-// Why a request was not served. `moved` and `waiting` kinds are retried by the front end, the others
-// reach the client as an I/O error.
+// Why a request was not served. `moved` and `waiting` kinds are retried by the front end, the
+// others reach the client as an I/O error.
 enum class ClientStatus : std::uint8_t {
   ok = 0,
   not_primary = 1,     // retry elsewhere: `hint` names the primary of the greatest epoch known

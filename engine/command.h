@@ -19,7 +19,7 @@ namespace seawall::command {
 // --- the own log: answered by LogWritten, LogDurable, LogFailed ---
 struct AppendLog { RecordHeader header; Slot slot = no_slot; };
 struct FlushLog {};                  // make everything appended so far durable
-struct SetFoldLimit { Lsn upto; };   // records up to here are stable: the checkpointer may fold them
+struct SetFoldLimit { Lsn upto; };  // records up to here are stable: the checkpointer may fold them
 struct PinLog { std::uint64_t pin = 0; Lsn from; };   // keep records from here; same pin: moves it
 struct UnpinLog { std::uint64_t pin = 0; };
 
@@ -41,8 +41,8 @@ struct DialPeer { ReplicaId peer; EndpointVersion version; };  // keeps trying; 
 struct HangUp { LinkId link; };      // ends a link, dialled or accepted; no event follows
 struct StopDialling { ReplicaId peer; };
 struct Send { LinkId link; message::Envelope envelope; message::PeerMessage message; };
-// Read records [from, ..] of the own log, at most max_bytes and not beyond upto, and queue each as an
-// Append frame on the link, in order. One at a time a peer (one of a newer session replaces it);
+// Read records [from, ..] of the own log, at most max_bytes and not beyond upto, and queue each as
+// an Append frame on the link, in order. One at a time a peer (one of a newer session replaces it);
 // answered by LogStreamed with at least one record, or ok = false.
 struct StreamLog { ReplicaId peer; LinkId link; SessionId session; message::Envelope envelope;
                    Lsn from; Lsn upto; std::uint32_t max_bytes = 0;

@@ -1,7 +1,8 @@
 // What both roles share: facts, log, promise, time and the commands of this step.
 //
-// Thread: the Core's. Ownership: lives in Engine; roles hold a reference. `out` is set during a step
-// only. Invariants: facts.promised <= promised; a promise is acted upon only when it is in facts.
+// Thread: the Core's. Ownership: lives in Engine; roles hold a reference. `out` is set during a
+// step only. Invariants: facts.promised <= promised; a promise is acted upon only when it is in
+// facts.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +51,8 @@ struct Context {
   std::size_t pins = 0;        // PinLog without UnpinLog: zero at rest
   std::size_t freezes = 0;     // FreezeBase without ThawBase: zero at rest
 
-  // The grant that this replica gave last: while it runs, the primary of `granted_epoch` may answer.
-  // After a restart nobody knows to whom it was, so the epoch is unknown.
+  // The grant that this replica gave last: while it runs, the primary of `granted_epoch` may
+  // answer. After a restart nobody knows to whom it was, so the epoch is unknown.
   std::optional<Epoch> granted_epoch;
   Instant granted_until;
 

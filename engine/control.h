@@ -1,6 +1,7 @@
 // What the controller tells a replica and hears from it, as plain values.
 //
-// The gRPC edges convert to and from these; the pure controller and the simulator use them directly.
+// The gRPC edges convert to and from these; the pure controller and the simulator use them
+// directly.
 #pragma once
 
 #include <cstdint>

@@ -1,18 +1,20 @@
 // Core: the protocol of one replica of one volume, both roles. Event in, commands out.
 //
-// Purpose: decides everything that protocol.md says and does nothing itself: no clock, thread, file,
-// socket, randomness or allocation. Same state + same event = same commands.
+// Purpose: decides everything that protocol.md says and does nothing itself: no clock, thread,
+// file, socket, randomness or allocation. Same state + same event = same commands.
 // Life cycle: construct with memory; the first event is Opened; then any order; a Core that gave up
-// its volume (Removed) answers clients and says nothing else. A restart of the process is a new Core.
+// its volume (Removed) answers clients and says nothing else. A restart of the process is a new
+// Core.
 // Thread: that of its owner. Ownership: `memory` outlives the Core and is used by nobody else.
 // Commands are to be carried out in order; pointers in them are valid until the next step.
 //
 // Slots: a slot that enters by an event (ClientAsked of a write, Received Append or BaseBlocks,
-// ReadDone) is lent to the Core, which ends the loan by exactly one DropSlot, often in the same step.
-// AppendLog, Send, Complete and WriteBase before it take references of their own.
+// ReadDone) is lent to the Core, which ends the loan by exactly one DropSlot, often in the same
+// step. AppendLog, Send, Complete and WriteBase before it take references of their own.
 // Links: PeerUp, Received and ClientOpened name them; after HangUp no event of that link counts.
 // Time: `now` never goes back. A Tick is wanted at the last WakeAt; more ticks do no harm.
-// Errors: a broken promise of the executor fails a CHECK; whatever a peer or a client sends does not.
+// Errors: a broken promise of the executor fails a CHECK; whatever a peer or a client sends does
+// not.
 #pragma once
 
 #include <cstddef>

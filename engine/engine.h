@@ -1,6 +1,7 @@
 // Engine: the state behind Core. Dispatches events to the two roles; holds what is neither's.
 //
-// Tests and invariants look inside through it; nobody else includes this header. Thread: the Core's.
+// Tests and invariants look inside through it; nobody else includes this header. Thread: the
+// Core's.
 #pragma once
 
 #include "engine/attachments.h"

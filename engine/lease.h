@@ -1,10 +1,11 @@
 // The lease: may anything leave this primary now?
 //
-// A replica grants with every answer; the grant runs from the SENDING of what it answers, by our clock,
-// so a message that lingered is worth nothing. Enough members must have granted within the lease that
-// every set that could promote another primary contains a granter: W under quorum, the whole in-sync
-// set under in-sync, both while a change is proposed. The primary is one of them. The primary counts
-// with a lease shorter by 1/64 and a tick: the drift of two monotonic clocks that is tolerated.
+// A replica grants with every answer; the grant runs from the SENDING of what it answers, by our
+// clock, so a message that lingered is worth nothing. Enough members must have granted within the
+// lease that every set that could promote another primary contains a granter: W under quorum, the
+// whole in-sync set under in-sync, both while a change is proposed. The primary is one of them. The
+// primary counts with a lease shorter by 1/64 and a tick: the drift of two monotonic clocks that is
+// tolerated.
 // Pure. Thread: any. Units: milliseconds.
 #pragma once
 

@@ -60,7 +60,8 @@ CommonPoint judge(const LogView& a, const LogView& b, Lsn end) {
 
 CommonPoint common_point(const LogView& a, const LogView& b) {
   if (MUTANT(M32) && a.end == b.end) return CommonPoint{a.end, false};
-  // The newest term that both know: one primary wrote it, so both hold a prefix of the same records.
+  // The newest term that both know: one primary wrote it, so both hold a prefix of the same
+  // records.
   for (std::size_t i = a.terms->size(); i > 0; --i) {
     const TermEntry& ours = (*a.terms)[i - 1];
     for (std::size_t j = b.terms->size(); j > 0; --j) {

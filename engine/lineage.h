@@ -1,7 +1,8 @@
 // The history of a log: which term wrote which lsn, and the chain that proves it.
 //
-// term_at and common_point are pure. OwnLog follows the replica's own log from AppendLog to LogWritten:
-// `head` is what was appended, `written` (in ReplicaFacts) what the disk has. Thread: the Core's.
+// term_at and common_point are pure. OwnLog follows the replica's own log from AppendLog to
+// LogWritten: `head` is what was appended, `written` (in ReplicaFacts) what the disk has. Thread:
+// the Core's.
 // Invariants: term table entries ascend in term and first lsn; head >= written.
 #pragma once
 
@@ -15,8 +16,8 @@
 
 namespace seawall {
 
-// The term of the record at `lsn` of a log that reaches to it; Term{0} for lsn 0 (the empty prefix);
-// nullopt where the table does not reach.
+// The term of the record at `lsn` of a log that reaches to it; Term{0} for lsn 0 (the empty
+// prefix); nullopt where the table does not reach.
 std::optional<Term> term_at(const TermTable& terms, Lsn lsn);
 
 // One side of a comparison: a log that ends at `end`.

@@ -110,8 +110,8 @@ void Membership::propose() {
 void Membership::on_refused(const ConfigRefusal& refusal) {
   if (!change_ || !change_->proposed) return;
   if (refusal.epoch != primary_.epoch() || refusal.base != context_.assignment->revision) return;
-  // Something was committed on top of our base, perhaps this very proposal: both sets go on counting
-  // until that revision is here.
+  // Something was committed on top of our base, perhaps this very proposal: both sets go on
+  // counting until that revision is here.
   if (refusal.current > refusal.base) {
     change_->moved = refusal.current;
     return;

@@ -1,8 +1,9 @@
 // Membership: changes of the configuration that the primary asks for (policy in-sync).
 //
-// A member of the in-sync set that is gone is asked out, one that is in sync again is asked in. From
-// before the proposal until its outcome is known, acks, barriers and leases satisfy both sets; it is
-// proposed only when a barrier at the head of its moment has satisfied the new one. One at a time.
+// A member of the in-sync set that is gone is asked out, one that is in sync again is asked in.
+// From before the proposal until its outcome is known, acks, barriers and leases satisfy both sets;
+// it is proposed only when a barrier at the head of its moment has satisfied the new one. One at a
+// time.
 // Life cycle: reset with every epoch. Thread: the Core's.
 #pragma once
 

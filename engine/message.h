@@ -105,7 +105,8 @@ struct StartRebuild {
 struct RebuildReady {  // marker durable, log forgotten
   Lsn cut;
 };
-// One extent of the base at the cut. 64 KiB at most 256 KiB; `slot` holds its present blocks in order.
+// One extent of the base at the cut. 64 KiB at most 256 KiB; `slot` holds its present blocks in
+// order.
 struct BaseBlocks {
   std::uint64_t sequence = 0;  // 1, 2, 3 ...: gaps are noticed by count
   Lba lba;                     // first block of the extent

@@ -31,7 +31,8 @@ void Primary::begin() {
   sync_peers();
 }
 
-// The role is taken when the promise is durable, nobody older may still answer, and the log is at rest.
+// The role is taken when the promise is durable, nobody older may still answer, and the log is at
+// rest.
 void Primary::maybe_begin_term() {
   if (phase_ != PrimaryPhase::waiting) return;
   if (context_.facts.promised < epoch_ || !context_.log.quiet(context_.facts)) return;

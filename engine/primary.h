@@ -1,11 +1,11 @@
 // Primary: appends, replicates, commits, serves; brings replicas back.
 //
-// Life cycle: begin() with the assignment of an epoch; waiting for the durable promise and for grants
-// to older primaries; then the term-start record; serving from its commit (writeCache none: from its
-// stability) on; stop() when a higher epoch shows, the own log fails or the replica is removed. Every
-// epoch starts with nothing known. Thread: the Core's.
-// Invariants: stable <= committed <= written; neither goes back in an epoch; neither is known below the
-// term-start; sizes come from the configuration.
+// Life cycle: begin() with the assignment of an epoch; waiting for the durable promise and for
+// grants to older primaries; then the term-start record; serving from its commit (writeCache none:
+// from its stability) on; stop() when a higher epoch shows, the own log fails or the replica is
+// removed. Every epoch starts with nothing known. Thread: the Core's.
+// Invariants: stable <= committed <= written; neither goes back in an epoch; neither is known below
+// the term-start; sizes come from the configuration.
 #pragma once
 
 #include <cstdint>

@@ -334,8 +334,8 @@ bool Primary::window_open(const Peer& peer) const {
   return owed - std::min(owed, unsent) < context_.options.live_window_bytes;
 }
 
-// Sends what the tape still holds; the switch from backlog to live happens here, in the step that owns
-// the stream, or not at all.
+// Sends what the tape still holds; the switch from backlog to live happens here, in the step that
+// owns the stream, or not at all.
 void Primary::send_from_tape(Peer& peer) {
   if (!peer.receives_records() || peer.stream_busy || tape_.empty()) return;
   const Lsn first = tape_.front().header.lsn;

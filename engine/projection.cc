@@ -1,5 +1,7 @@
 #include "engine/projection.h"
 
+#include <algorithm>
+
 #include "engine/engine.h"
 
 namespace seawall {
@@ -48,7 +50,7 @@ PeerStatus status_of(const Engine& engine, const Peer& peer) {
   if (status.state == ReplicaState::rebuilding) {
     status.bytes_total = peer.base.extents * limits::extent_bytes;
     const std::uint64_t done = peer.base.acked * limits::extent_bytes;
-    status.bytes_left = status.bytes_total - (done < status.bytes_total ? done : status.bytes_total);
+    status.bytes_left = status.bytes_total - std::min(done, status.bytes_total);
   } else if (peer.written) {
     status.bytes_left = context.log.bytes_after(*peer.written);
     status.bytes_total = context.log.bytes_after(peer.head_at_handshake) + status.bytes_left;

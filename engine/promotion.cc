@@ -134,7 +134,9 @@ PromotionDecision decide_promotion(const PromotionFacts& facts) {
   const bool would_do = forgiving.winner != nullptr && forgiving.counted >= needed;
   const bool settled = facts.since_fence >= Duration{limits::settle_time_ms};
   if (would_do && (settled || all_reported)) return promote(facts, reports, forgiving, true);
-  if (would_do) return undecided(PromotionKind::wait_for_settle, "only replicas after a power loss");
+  if (would_do) {
+    return undecided(PromotionKind::wait_for_settle, "only replicas after a power loss");
+  }
   if (all_reported) return undecided(PromotionKind::impossible, "no replica may win");
   return undecided(PromotionKind::wait, "too few promises");
 }

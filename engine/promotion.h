@@ -1,7 +1,7 @@
 // Who may become primary? The election of protocol.md section 5.4 as one pure function.
 //
-// The controller collects FenceReports of a pending epoch, counts time, and asks; the same reports in
-// any order give the same answer. Nothing is remembered here. Thread: any. Units: milliseconds.
+// The controller collects FenceReports of a pending epoch, counts time, and asks; the same reports
+// in any order give the same answer. Nothing is remembered here. Thread: any. Units: milliseconds.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // Which prefix does a configuration demand? Pure arithmetic, values in, values out.
 //
-// A Standing is what one replica holds and is allowed to count with; nullopt is a missing ack. Sizes
-// come from the configuration, never from who happens to be connected: an absent member is a Standing
-// that is not there. Works for positions (Lsn) and for times of grants (Instant) alike.
+// A Standing is what one replica holds and is allowed to count with; nullopt is a missing ack.
+// Sizes come from the configuration, never from who happens to be connected: an absent member is a
+// Standing that is not there. Works for positions (Lsn) and for times of grants (Instant) alike.
 // Thread: any. Errors: none; "not satisfied" is nullopt.
 #pragma once
 
@@ -30,8 +30,9 @@ struct Standing {
   std::optional<Value> at;
 };
 
-// The greatest value that the set demanded by `config` has reached: under quorum the W-th greatest of
-// its members, under in-sync the least of its in-sync set. nullopt: too few count, or an empty set.
+// The greatest value that the set demanded by `config` has reached: under quorum the W-th greatest
+// of its members, under in-sync the least of its in-sync set. nullopt: too few count, or an empty
+// set.
 template <class Value>
 std::optional<Value> reached(const Configuration& config,
                              std::span<const Standing<Value>> standings) {

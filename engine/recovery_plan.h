@@ -1,6 +1,6 @@
-// How does a replica become part of this epoch? Facts in, plan out: protocol.md section 6.2, one pure
-// function, the same whatever order the facts arrived in. The caller takes the log reservation in the
-// same step. Thread: any. Errors: none; `refuse` is a plan.
+// How does a replica become part of this epoch? Facts in, plan out: protocol.md section 6.2, one
+// pure function, the same whatever order the facts arrived in. The caller takes the log reservation
+// in the same step. Thread: any. Errors: none; `refuse` is a plan.
 #pragma once
 
 #include <cstdint>

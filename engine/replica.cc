@@ -316,9 +316,10 @@ void Replica::judge_known_record(const message::Append& append) {
   const Lsn lsn = append.header.lsn;
   const RecentRecord* recent = context_.log.recent(lsn);
   const std::optional<Term> term = term_at(context_.facts.terms, lsn);
-  const bool equal = recent != nullptr
-                         ? recent->term == append.header.term && recent->chain == append.header.chain
-                         : lsn > context_.facts.marks.trimmed && term == append.header.term;
+  bool equal = lsn > context_.facts.marks.trimmed && term == append.header.term;
+  if (recent != nullptr) {
+    equal = recent->term == append.header.term && recent->chain == append.header.chain;
+  }
   if (!equal && !MUTANT(M42)) {
     ++context_.counters.alarms;
     refuse(message::NackReason::divergence);

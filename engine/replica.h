@@ -1,9 +1,9 @@
 // Replica: the follower's side. Promises, reports, takes the stream, proves what it holds.
 //
-// Life cycle: with the Core; a Hello of the epoch's primary opens a session, a newer Hello or a higher
-// promise ends it. Thread: the Core's. Invariants: nothing is acknowledged under an epoch before its
-// promise is durable and the grants to older primaries have run out; a record enters the log only as
-// the next one of the session's stream, and only if the chain agrees.
+// Life cycle: with the Core; a Hello of the epoch's primary opens a session, a newer Hello or a
+// higher promise ends it. Thread: the Core's. Invariants: nothing is acknowledged under an epoch
+// before its promise is durable and the grants to older primaries have run out; a record enters the
+// log only as the next one of the session's stream, and only if the chain agrees.
 #pragma once
 
 #include <cstdint>

@@ -242,7 +242,8 @@ void Requests::release_flushes() {
   const std::optional<Lsn> stable = primary_.stable();
   for (std::size_t i = 0; i < flushes_.size();) {
     const OpenFlush flush = flushes_[i];
-    const bool done = MUTANT(M08) ? true : flush.target == Lsn{0} || (stable && *stable >= flush.target);
+    const bool reached = flush.target == Lsn{0} || (stable && *stable >= flush.target);
+    const bool done = reached || MUTANT(M08);
     if (!done) {
       ++i;
       continue;

@@ -1,8 +1,9 @@
 // Requests: what clients asked of a serving primary and have not been told yet.
 //
-// Purpose: turns requests into records, reads and flushes, and lets every answer leave through one gate,
-// which asks the lease when the answer is ready. Completions leave in lsn order. A read waits for the
-// records it overlaps; its data waits for records that were appended while the disk was read.
+// Purpose: turns requests into records, reads and flushes, and lets every answer leave through one
+// gate, which asks the lease when the answer is ready. Completions leave in lsn order. A read waits
+// for the records it overlaps; its data waits for records that were appended while the disk was
+// read.
 // Life cycle: filled while the primary serves; fail_all() when it stops. Thread: the Core's.
 // Ownership: holds the loan of a slot from ClientAsked or ReadDone to its DropSlot.
 // Invariants: open requests <= open_max; records ascend in lsn.

@@ -1,8 +1,8 @@
 // What a session owns, and how it ends.
 //
-// A session is one attempt of a primary to make one replica part of its epoch: (epoch, counter). Its
-// pins are move-only handles: the end of the session, however it comes, releases them in that step.
-// Failure kinds are typed and drive one small table. Thread: the Core's.
+// A session is one attempt of a primary to make one replica part of its epoch: (epoch, counter).
+// Its pins are move-only handles: the end of the session, however it comes, releases them in that
+// step. Failure kinds are typed and drive one small table. Thread: the Core's.
 #pragma once
 
 #include <cstdint>

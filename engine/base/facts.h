@@ -19,7 +19,7 @@ struct TermEntry {
 };
 
 inline constexpr std::size_t term_table_max = 192;  // 64 folded ones and those of the log
-using TermTable = BoundedVector<TermEntry, term_table_max>;  // oldest first; overflow drops the oldest
+using TermTable = BoundedVector<TermEntry, term_table_max>;  // oldest first; overflow drops it
 
 // A replica below its floor gave up records that it may have acknowledged. Only ever raised.
 using Floor = Position;

@@ -1,9 +1,9 @@
 // Words of the protocol as types that cannot be mixed up.
 //
-// Purpose: a number that travels through Seawall has exactly one meaning, and the compiler knows it.
+// Purpose: a number that travels through Seawall has exactly one meaning; the compiler knows it.
 // Units: lsn counts records; Lba and BlockCount count blocks of 4 KiB; Instant and Duration count
 // milliseconds of the monotonic clock that the owner of the state machine injects.
-// "Unknown" is std::nullopt, never a number. Lsn{0} is the empty prefix: the first record has lsn 1.
+// "Unknown" is std::nullopt, never a number. Lsn{0} is the empty prefix: the first record is lsn 1.
 #pragma once
 
 #include <cstdint>

@@ -36,7 +36,7 @@ struct RecordHeader {
   Lba lba;                   // resize: 0
   BlockCount blocks;         // resize: the new size; snapshot kinds: 0
   std::uint64_t argument = 0;        // snapshot id for snapshot kinds, else 0
-  std::uint64_t payload_digest = 0;  // digest_crcs() over the CRC32C of each block; 0 without payload
+  std::uint64_t payload_digest = 0;  // digest_crcs() of the blocks' CRC32Cs; 0 without payload
   std::uint64_t chain = 0;           // hash over this record and all before it (chain.h)
   friend constexpr bool operator==(const RecordHeader&, const RecordHeader&) = default;
 };
