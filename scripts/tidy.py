@@ -44,7 +44,7 @@ INCLUDES = {
     "node/io/": ["node/io/", "node/runtime/", "engine/", "wal/"],
     "node/frontends/": ["node/", "engine/", "wal/"],
     "node/": ["node/", "engine/", "wal/", "proto/"],
-    "controller/": ["controller/", "engine/base/", "proto/"],
+    "controller/": ["controller/", "engine/", "node/runtime/control_port.h", "proto/"],
     "csi/": ["csi/", "engine/base/", "proto/"],
     "cli/": ["cli/", "engine/base/", "wal/", "node/io/", "node/runtime/", "proto/"],
     "sim/": ["sim/", "node/runtime/", "engine/", "wal/", "controller/"],

@@ -1,0 +1,213 @@
+#include "controller/core/failover.h"
+
+#include <vector>
+
+#include "engine/promotion.h"
+#include "engine/quorum.h"
+
+namespace seawall::controller {
+namespace {
+
+// What a replica said in the present session of a node that is alive; nullptr: nothing that counts.
+const ReplicaStatus* fresh_status(const ReplicaRecord& replica, const VolumeSeen& seen,
+                                  const NodesSeen& nodes, Instant now, const Options& options) {
+  const ReplicaSeen* heard = seen.find(replica.id);
+  if (heard == nullptr || !heard->status) return nullptr;
+  const auto node = nodes.find(replica.node);
+  if (node == nodes.end() || node->second.session == 0) return nullptr;
+  if (heard->status_session != node->second.session) return nullptr;
+  if (now > heard->status_at + options.suspicion) return nullptr;
+  return &*heard->status;
+}
+
+struct Probe {
+  bool enough = false;   // members that answer suffice for a promotion
+  bool granted = false;  // one of them still grants to the primary of the present epoch
+};
+
+Probe probe_members(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                    Instant now, const Options& options) {
+  Probe probe;
+  std::size_t answers = 0;
+  for (const ReplicaRecord& replica : record.replicas) {
+    if (!record.is_member(replica.id) || replica.id == record.primary) continue;
+    const ReplicaStatus* status = fresh_status(replica, seen, nodes, now, options);
+    if (status == nullptr || status->log_failed) continue;
+    if (status->epoch == record.epoch && status->grants_primary.value_or(false)) {
+      probe.granted = true;
+    }
+    const bool may_vote =
+        record.config.policy == Policy::quorum || record.config.in_sync.contains(replica.id);
+    if (may_vote) ++answers;
+  }
+  const std::size_t needed = record.config.policy == Policy::quorum
+                                 ? read_quorum(record.config.members.size())
+                                 : std::size_t{1};
+  probe.enough = answers >= needed;
+  return probe;
+}
+
+FailoverReason suspect(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                       Instant now, const Options& options, const char* text) {
+  const Probe probe = probe_members(record, seen, nodes, now, options);
+  if (probe.granted) {
+    return FailoverReason{false, "", "the primary is silent, but its replicas still hear it"};
+  }
+  if (!probe.enough) {
+    return FailoverReason{false, "",
+                          "the primary is silent, and too few replicas could replace it"};
+  }
+  return FailoverReason{true, text, ""};
+}
+
+// A reason that the primary's own side gives; empty: none.
+std::string own_reason(const VolumeRecord& record, const VolumeSeen& seen, const NodeSeen& node,
+                       const ReplicaStatus* status) {
+  // A start of the primary's process is a new epoch, however fast it was (trap 41).
+  if (node.session != 0 && node.record.process_start != record.primary_node_start) {
+    return "primary_restarted";
+  }
+  if (seen.failover_epoch == record.epoch) return "primary_asks";
+  if (status == nullptr || status->epoch != record.epoch) return "";
+  if (status->log_failed) return "primary_log_failed";
+  if (status->role == Role::stepped_down) return "primary_stepped_down";
+  return "";
+}
+
+}  // namespace
+
+FailoverReason failover_reason(const VolumeRecord& record, const VolumeSeen& seen,
+                               const NodesSeen& nodes, Instant now, const Options& options) {
+  CHECK(!record.pending);
+  const ReplicaRecord* primary = record.replica(record.primary);
+  CHECK(primary != nullptr);  // a ready record without a pending epoch has been assigned
+  const auto node = nodes.find(primary->node);
+  if (node == nodes.end()) return suspect(record, seen, nodes, now, options, "primary_unknown");
+  const ReplicaStatus* status = fresh_status(*primary, seen, nodes, now, options);
+  const std::string own = own_reason(record, seen, node->second, status);
+  if (!own.empty()) {
+    if (now < seen.failover_not_before) {
+      return FailoverReason{false, "", "the last failover was a moment ago"};
+    }
+    return FailoverReason{true, own, ""};
+  }
+  if (!is_alive(nodes, primary->node, now, options)) {
+    return suspect(record, seen, nodes, now, options, "primary_silent");
+  }
+  // Its node is there, but has not named it for as long as silence would take.
+  const ReplicaSeen* heard = seen.find(primary->id);
+  const bool named =
+      heard != nullptr && heard->status && now <= heard->status_at + options.suspicion;
+  if (node->second.session != 0 && !named &&
+      (heard == nullptr || now > heard->sent.at + options.suspicion)) {
+    return suspect(record, seen, nodes, now, options, "primary_missing");
+  }
+  return FailoverReason{};
+}
+
+namespace {
+
+void deliver_fences(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                    Instant now, const Options& options, Plan& plan) {
+  for (const ReplicaRecord& replica : record.replicas) {
+    if (!record.is_member(replica.id)) continue;
+    const ReplicaSeen* heard = seen.find(replica.id);
+    if (heard != nullptr && heard->report) continue;
+    if (!is_due(mark_of(seen, replica.id), nodes, replica.node, record.version(), now,
+                options.resend)) {
+      continue;
+    }
+    plan.deliveries.push_back(Delivery{
+        replica.node,
+        control::Fence{FenceRequest{record.id, replica.id, *record.pending, record.revision}},
+        replica.id, std::nullopt});
+  }
+}
+
+// Members that have not reported and may yet do so: only for them is a better report waited for.
+bool more_may_come(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                   Instant now, const Options& options) {
+  for (const ReplicaRecord& replica : record.replicas) {
+    if (!record.is_member(replica.id)) continue;
+    const ReplicaSeen* heard = seen.find(replica.id);
+    if (heard != nullptr && heard->report) continue;
+    if (is_alive(nodes, replica.node, now, options)) return true;
+  }
+  return false;
+}
+
+std::string fields_of(const PromotionDecision& decision) {
+  return "primary=" + std::to_string(decision.winner.value()) +
+         " term=" + std::to_string(decision.winner_position.term.value()) +
+         " lsn=" + std::to_string(decision.winner_position.lsn.value()) +
+         (decision.after_power_loss ? " after_power_loss=1" : "");
+}
+
+}  // namespace
+
+namespace {
+
+std::vector<FenceReport> usable_reports(const VolumeRecord& record, const VolumeSeen& seen,
+                                        bool without_asker) {
+  std::vector<FenceReport> reports;
+  for (const auto& [replica, heard] : seen.replicas) {
+    if (!heard.report || !record.is_member(replica)) continue;
+    if (heard.status && heard.status->log_failed) continue;  // its disk cannot carry a primary
+    if (without_asker && replica == record.primary) continue;
+    reports.push_back(*heard.report);
+  }
+  return reports;
+}
+
+// The primary that asked to be replaced wins again only if nobody else can: a report that is set
+// aside is one that has not come.
+PromotionDecision choose(const VolumeRecord& record, const VolumeSeen& seen, PromotionFacts facts) {
+  if (record.epoch != Epoch(0) && seen.failover_epoch == record.epoch) {
+    const std::vector<FenceReport> others = usable_reports(record, seen, true);
+    facts.reports = others;
+    const PromotionDecision decision = decide_promotion(facts);
+    if (decision.kind == PromotionKind::promote || decision.kind == PromotionKind::wait_for_more) {
+      return decision;
+    }
+  }
+  const std::vector<FenceReport> all = usable_reports(record, seen, false);
+  facts.reports = all;
+  return decide_promotion(facts);
+}
+
+}  // namespace
+
+void plan_fencing(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                  Instant now, const Options& options, Plan& plan) {
+  CHECK(record.pending);
+  deliver_fences(record, seen, nodes, now, options, plan);
+  PromotionFacts facts;
+  facts.config = &record.config;
+  facts.pending = *record.pending;
+  facts.record_epoch = record.greatest_epoch();
+  facts.record_revision = record.revision;
+  facts.since_fence = now - seen.pending_since;
+  facts.since_enough = seen.enough_since ? now - *seen.enough_since : Duration(0);
+  if (seen.enough_since && !more_may_come(record, seen, nodes, now, options)) {
+    facts.since_enough = Duration(limits::choice_wait_ms_max);
+  }
+  const PromotionDecision decision = choose(record, seen, facts);
+  plan.waiting = decision.reason;
+  plan.reports_enough = decision.kind == PromotionKind::wait_for_more;
+  if (decision.kind != PromotionKind::promote) return;
+  const ReplicaRecord* winner = record.replica(decision.winner);
+  CHECK(winner != nullptr);
+  VolumeRecord next = record;
+  next.epoch = *record.pending;
+  next.pending.reset();
+  next.config = decision.config;
+  next.primary = decision.winner;
+  next.winner_start = decision.winner_start;
+  next.winner_position = decision.winner_position;
+  next.after_power_loss = decision.after_power_loss;
+  next.primary_node_start = seen.find(decision.winner)->report_node_start;
+  plan.change = make_change(std::move(next), "assigned", fields_of(decision));
+  plan.deliveries.clear();
+}
+
+}  // namespace seawall::controller

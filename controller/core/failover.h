@@ -1,0 +1,34 @@
+// The failover of one volume, as pure decisions: whether one is wanted, and its fence and its
+// choice.
+//
+// A reason of the primary's own (restarted, stepped down, refused) goes on at once; suspicion by
+// silence first asks what heartbeats say: enough members must be there for a promotion, and none
+// may still grant a lease to the silent primary (protocol.md 5.2, P165).
+#pragma once
+
+#include <string>
+
+#include "controller/core/plan.h"
+
+namespace seawall::controller {
+
+struct FailoverReason {
+  bool wanted = false;
+  std::string text;          // one word with underscores, when wanted
+  const char* waiting = "";  // why a failover that seems due is not begun
+};
+
+FailoverReason failover_reason(const VolumeRecord& record, const VolumeSeen& seen,
+                               const NodesSeen& nodes, Instant now, const Options& options);
+
+// Fences to the members whose report is missing, and the assignment once the reports allow it.
+void plan_fencing(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                  Instant now, const Options& options, Plan& plan);
+
+// Is a delivery to this node due? Yes in a new session, for a new version, and again after
+// `resend`.
+bool is_due(const SentMark& sent, const NodesSeen& nodes, NodeId node, const Version& version,
+            Instant now, Duration resend);
+SentMark mark_of(const VolumeSeen& seen, ReplicaId replica);
+
+}  // namespace seawall::controller

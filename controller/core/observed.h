@@ -1,0 +1,92 @@
+// What the controller has heard since it started: soft state, lost and learnt again with every
+// start.
+//
+// Purpose: the second input of plan.h. Nothing here is needed after a crash: nodes register again,
+// fences are sent again, reports come again.
+// Life cycle: values inside Core. Thread: Core's. Units: Instant in milliseconds of the injected
+// clock.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "controller/core/record.h"
+#include "engine/control.h"
+
+namespace seawall::controller {
+
+struct Options {
+  Duration suspicion{1'500};      // without a heartbeat
+  Duration resend{500};           // of what has not shown its effect
+  Duration create_limit{20'000};  // then a half-made volume is undone
+  Duration failover_pause_max{5'000};
+  Duration failover_pause_first{100};
+  Duration calm{5'000};           // serving for so long: the next failover is a first one
+  std::size_t requests_max = 16;  // that wait for one volume
+};
+
+struct NodeSeen {
+  NodeRecord record;
+  std::uint64_t session = 0;  // 0: not connected
+  Instant heard_at;           // at first: when this controller started
+  bool heard = false;         // since this controller started
+  std::uint64_t free_bytes = 0;
+};
+using NodesSeen = std::map<NodeId, NodeSeen>;
+
+// The last time that something was sent, and what: it is sent again after a new session, after a
+// change, or when it has shown no effect for Options::resend.
+struct SentMark {
+  std::uint64_t session = 0;
+  Version version;
+  Instant at;
+};
+
+struct ReplicaSeen {
+  std::optional<ReplicaStatus> status;  // of the newest heartbeat or registration
+  std::uint64_t status_session = 0;
+  Instant status_at;
+  std::optional<FenceReport> report;  // of the present pending epoch only
+  ProcessStart report_node_start;     // of the node's process that sent it
+  bool created = false;
+  std::string create_error;  // empty: none
+  bool deleted = false;
+  SentMark sent;
+};
+
+struct VolumeSeen {
+  std::map<ReplicaId, ReplicaSeen> replicas;
+  std::map<AttachmentId, SentMark> views;
+  std::optional<ConfigProposal> proposal;  // the newest one that waits for its answer
+  ReplicaId proposal_from;
+  // The primary of `failover_epoch` cannot go on, and says so itself.
+  Epoch failover_epoch;
+  std::string failover_reason;
+  Instant pending_since;                // this controller knows of the pending epoch
+  std::optional<Instant> enough_since;  // reports would do; a better one may still come
+  std::optional<Version> newer;  // greatest epoch and greatest revision that a replica has seen
+  Instant creating_since;
+  Instant failover_not_before;
+  std::uint32_t failovers_in_row = 0;
+  std::optional<Instant> serving_since;
+
+  [[nodiscard]] const ReplicaSeen* find(ReplicaId replica) const {
+    const auto at = replicas.find(replica);
+    return at == replicas.end() ? nullptr : &at->second;
+  }
+};
+
+inline bool is_connected(const NodesSeen& nodes, NodeId node) {
+  const auto at = nodes.find(node);
+  return at != nodes.end() && at->second.session != 0;
+}
+
+// Heard of within the time of suspicion. A node of the store counts from the controller's start on.
+inline bool is_alive(const NodesSeen& nodes, NodeId node, Instant now, const Options& options) {
+  const auto at = nodes.find(node);
+  return at != nodes.end() && now <= at->second.heard_at + options.suspicion;
+}
+
+}  // namespace seawall::controller

@@ -1,0 +1,65 @@
+// What users ask of the controller, and what it answers: plain values.
+//
+// Every request carries an operation id (any unique text); asked again with the same one, also
+// after the answer was lost or the controller died, a request finds what it has done already.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "controller/core/record.h"
+#include "controller/core/refusal.h"
+#include "node/runtime/control_port.h"
+
+namespace seawall::controller {
+
+// As the user wrote it; validate.h turns it into a VolumeSpec or a Refusal.
+struct CreateVolume {
+  std::string operation;
+  std::string name;
+  std::uint64_t size_bytes = 0;
+  std::uint32_t replicas = 0;   // 0: 3, or as many as there are nodes
+  std::string policy;           // quorum, in-sync, all, best-effort; empty: by the count
+  std::string write_cache;      // writeback, none; empty: writeback
+  std::uint64_t log_bytes = 0;  // 0: by the size
+  std::optional<std::uint32_t> min_in_sync;
+  std::uint64_t io_timeout_ms = 0;  // 0: 30 s
+  // Random, drawn by the edge: the core draws nothing.
+  VolumeId fresh_id;
+  Incarnation fresh_incarnation;
+};
+
+struct DeleteVolume {
+  std::string operation;
+  std::string name;
+};
+
+struct AttachVolume {
+  std::string operation;
+  std::string volume;
+  std::string node;  // name, or `node_id`
+  NodeId node_id;
+};
+
+struct DetachVolume {
+  std::string operation;
+  std::string volume;
+  std::string node;  // name, or `node_id`, or whoever holds it
+  NodeId node_id;
+  AttachmentId generation;  // 0: the present one
+  bool force = false;
+};
+
+using Request = std::variant<CreateVolume, DeleteVolume, AttachVolume, DetachVolume>;
+
+struct Answer {
+  std::optional<Refusal> refusal;  // set: nothing else is
+  std::optional<VolumeId> volume;
+  bool existed = true;                          // DeleteVolume
+  AttachmentId generation;                      // AttachVolume
+  std::optional<control::AttachmentView> view;  // AttachVolume
+};
+
+}  // namespace seawall::controller

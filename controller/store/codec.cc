@@ -1,0 +1,108 @@
+#include "controller/store/codec.h"
+
+#include "proto/convert.h"
+#include "proto/store.pb.h"
+
+namespace seawall::controller {
+
+std::string encode(const VolumeRecord& record) {
+  v1::StoredVolume out;
+  out.set_name(record.name);
+  proto::to_proto(record.id, *out.mutable_id());
+  proto::to_proto(record.incarnation, *out.mutable_incarnation());
+  out.set_state(static_cast<std::uint32_t>(record.state));
+  out.set_create_operation(record.create_operation);
+  out.set_reason(record.reason);
+  out.set_epoch(record.epoch.value());
+  if (record.pending) out.set_pending(record.pending->value());
+  out.set_revision(record.revision.value());
+  proto::to_proto(record.config, *out.mutable_config());
+  out.set_size_blocks(record.size.value());
+  out.set_log_bytes(record.log_bytes);
+  out.set_io_timeout_ms(record.io_timeout_ms);
+  for (const ReplicaRecord& replica : record.replicas) {
+    v1::StoredReplica& each = *out.add_replicas();
+    each.set_id(replica.id.value());
+    each.set_node(replica.node.value());
+    each.set_endpoint(replica.endpoint.value());
+    each.set_address(replica.address);
+  }
+  out.set_primary(record.primary.value());
+  out.set_winner_start(record.winner_start.value());
+  out.set_primary_node_start(record.primary_node_start.value());
+  out.mutable_winner_position()->set_term(record.winner_position.term.value());
+  out.mutable_winner_position()->set_lsn(record.winner_position.lsn.value());
+  out.set_after_power_loss(record.after_power_loss);
+  out.set_last_generation(record.last_generation.value());
+  for (const AttachmentRecord& attachment : record.attachments) {
+    v1::StoredAttachment& each = *out.add_attachments();
+    each.set_generation(attachment.generation.value());
+    each.set_node(attachment.node.value());
+    each.set_node_start(attachment.node_start.value());
+  }
+  out.set_detach_operation(record.detach_operation);
+  return out.SerializeAsString();
+}
+
+Result<VolumeRecord> decode_volume(const std::string& bytes) {
+  v1::StoredVolume in;
+  if (!in.ParseFromString(bytes)) return make_error(Errc::corrupt, "a volume record is no record");
+  VolumeRecord record;
+  if (in.state() < 1 || in.state() > 3) {
+    return make_error(Errc::corrupt, "a volume record has an unknown state", in.state());
+  }
+  if (!proto::from_proto(in.config(), record.config)) {
+    return make_error(Errc::corrupt, "a volume record has an impossible configuration");
+  }
+  record.name = in.name();
+  proto::from_proto(in.id(), record.id);
+  proto::from_proto(in.incarnation(), record.incarnation);
+  record.state = static_cast<VolumeState>(in.state());
+  record.create_operation = in.create_operation();
+  record.reason = in.reason();
+  record.epoch = Epoch(in.epoch());
+  if (in.has_pending()) record.pending = Epoch(in.pending());
+  record.revision = Revision(in.revision());
+  record.size = BlockCount(in.size_blocks());
+  record.log_bytes = in.log_bytes();
+  record.io_timeout_ms = in.io_timeout_ms();
+  for (const v1::StoredReplica& each : in.replicas()) {
+    record.replicas.push_back(ReplicaRecord{ReplicaId(each.id()), NodeId(each.node()),
+                                            EndpointVersion(each.endpoint()), each.address()});
+  }
+  record.primary = ReplicaId(in.primary());
+  record.winner_start = ProcessStart(in.winner_start());
+  record.primary_node_start = ProcessStart(in.primary_node_start());
+  record.winner_position =
+      Position{Term(in.winner_position().term()), Lsn(in.winner_position().lsn())};
+  record.after_power_loss = in.after_power_loss();
+  record.last_generation = AttachmentId(in.last_generation());
+  for (const v1::StoredAttachment& each : in.attachments()) {
+    record.attachments.push_back(AttachmentRecord{
+        AttachmentId(each.generation()), NodeId(each.node()), ProcessStart(each.node_start())});
+  }
+  record.detach_operation = in.detach_operation();
+  return record;
+}
+
+std::string encode(const NodeRecord& record) {
+  v1::StoredNode out;
+  out.set_id(record.id.value());
+  out.set_name(record.name);
+  out.set_pool_id(record.pool_id);
+  out.set_data_address(record.data_address);
+  out.set_http_address(record.http_address);
+  out.set_process_start(record.process_start.value());
+  out.set_pool_bytes(record.pool_bytes);
+  return out.SerializeAsString();
+}
+
+Result<NodeRecord> decode_node(const std::string& bytes) {
+  v1::StoredNode in;
+  if (!in.ParseFromString(bytes)) return make_error(Errc::corrupt, "a node record is no record");
+  return NodeRecord{NodeId(in.id()),   in.name(),         in.pool_id(),
+                    in.data_address(), in.http_address(), ProcessStart(in.process_start()),
+                    in.pool_bytes()};
+}
+
+}  // namespace seawall::controller

@@ -1,0 +1,75 @@
+#include "controller/store/memory_store.h"
+
+namespace seawall::controller {
+
+bool MemoryStore::read_fails() {
+  if (failing_reads_ == 0) return false;
+  --failing_reads_;
+  return true;
+}
+
+Result<std::vector<VolumeRecord>> MemoryStore::volumes() {
+  if (read_fails()) return make_error(Errc::io_error, "the store cannot be read");
+  std::vector<VolumeRecord> all;
+  for (const auto& [id, record] : volumes_) all.push_back(record);
+  return all;
+}
+
+Result<std::optional<VolumeRecord>> MemoryStore::volume(VolumeId id) {
+  if (read_fails()) return make_error(Errc::io_error, "the store cannot be read");
+  const auto at = volumes_.find(id);
+  if (at == volumes_.end()) return std::optional<VolumeRecord>();
+  return std::optional<VolumeRecord>(at->second);
+}
+
+StoreOutcome MemoryStore::compare_and_set(VolumeId id, const std::optional<Version>& expected,
+                                          const std::optional<VolumeRecord>& next,
+                                          const ChangeEvent& event) {
+  Fault fault = Fault::none;
+  if (!faults_.empty()) {
+    fault = faults_.front();
+    faults_.pop_front();
+  }
+  if (fault == Fault::unknown_not_done) return StoreOutcome::unknown;
+  const auto at = volumes_.find(id);
+  const bool there = at != volumes_.end();
+  if (there != expected.has_value()) return StoreOutcome::conflict;
+  if (there && at->second.version() != *expected) return StoreOutcome::conflict;
+  CHECK(!next || next->id == id);
+  if (next) {
+    volumes_[id] = *next;
+  } else if (there) {
+    volumes_.erase(at);
+  }
+  std::deque<ChangeEvent>& log = events_[id];
+  log.push_back(event);
+  if (log.size() > events_kept_per_volume) log.pop_front();
+  ++commits_;
+  tell(event);
+  return fault == Fault::unknown_done ? StoreOutcome::unknown : StoreOutcome::committed;
+}
+
+Result<std::vector<ChangeEvent>> MemoryStore::events(VolumeId id, Revision after, std::size_t max) {
+  if (read_fails()) return make_error(Errc::io_error, "the store cannot be read");
+  std::vector<ChangeEvent> found;
+  const auto at = events_.find(id);
+  if (at == events_.end()) return found;
+  for (const ChangeEvent& event : at->second) {
+    if (after < event.revision && found.size() < max) found.push_back(event);
+  }
+  return found;
+}
+
+Result<std::vector<NodeRecord>> MemoryStore::nodes() {
+  if (read_fails()) return make_error(Errc::io_error, "the store cannot be read");
+  std::vector<NodeRecord> all;
+  for (const auto& [id, record] : nodes_) all.push_back(record);
+  return all;
+}
+
+Status MemoryStore::remember(const NodeRecord& node) {
+  nodes_[node.id] = node;
+  return Status();
+}
+
+}  // namespace seawall::controller
