@@ -1,10 +1,10 @@
 // One client of the NBD server.
 //
-// Life cycle: greets, negotiates, transmits; ends when the client leaves, breaks the protocol or its
-// export is removed. Requests that are under way then are waited for by the export; their replies
-// are dropped. Thread: the reactor's. Ownership: the server owns it, the export owns the jobs.
-// Bounds: kJobsMax requests at once; while that many are open, or too many bytes wait to be sent, or
-// memory is short, nothing more is read from the socket.
+// Life cycle: greets, negotiates, transmits; ends when the client leaves, breaks the protocol or
+// its export is removed. Requests that are under way then are waited for by the export; their
+// replies are dropped. Thread: the reactor's. Ownership: the server owns it, the export owns the
+// jobs. Bounds: kJobsMax requests at once; while that many are open, or too many bytes wait to be
+// sent, or memory is short, nothing more is read from the socket.
 #pragma once
 
 #include <memory>

@@ -1,10 +1,10 @@
 // The NBD option phase as a pure machine: bytes of one option in, bytes of the answer out.
 //
-// Purpose: everything a client may haggle about before it reads and writes, testable without sockets.
-// Life cycle: one per connection; client_flags() first, then option() per option, until Next says
-// transmit or close. Thread: any. Ownership: the catalogue is borrowed.
-// Errors: a protocol violation ends in Next::close; a bad option in an error reply. Bounds: an option
-// is at most kOptionBytesMax long, and there are at most kOptionsMax of them.
+// Purpose: everything a client may haggle about before it reads and writes, testable without
+// sockets. Life cycle: one per connection; client_flags() first, then option() per option, until
+// Next says transmit or close. Thread: any. Ownership: the catalogue is borrowed.
+// Errors: a protocol violation ends in Next::close; a bad option in an error reply. Bounds: an
+// option is at most kOptionBytesMax long, and there are at most kOptionsMax of them.
 #pragma once
 
 #include <optional>

@@ -1,8 +1,9 @@
 // The NBD protocol in bytes: constants, parsers and encoders. Pure, big endian.
 //
-// Follows the public specification (proto.md of the NBD project): fixed newstyle negotiation, simple
-// and structured replies. Thread: any. Ownership: parsed names borrow the input. Errors: a parser
-// answers false for anything that is not exactly one well-formed message; it never reads beyond it.
+// Follows the public specification (proto.md of the NBD project): fixed newstyle negotiation,
+// simple and structured replies. Thread: any. Ownership: parsed names borrow the input. Errors: a
+// parser answers false for anything that is not exactly one well-formed message; it never reads
+// beyond it.
 #pragma once
 
 #include <array>

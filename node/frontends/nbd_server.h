@@ -1,9 +1,9 @@
 // The NBD server of a shard: sockets, exports and their connections.
 //
 // Purpose: serves block devices to kernels and programs that speak NBD (fixed newstyle, structured
-// replies, base:allocation). Several exports may share a socket. Multi-conn is advertised because it
-// is true here: a flush completes when every write that completed before it, on any connection, is
-// stable - one log, one order - and no connection caches anything.
+// replies, base:allocation). Several exports may share a socket. Multi-conn is advertised because
+// it is true here: a flush completes when every write that completed before it, on any connection,
+// is stable - one log, one order - and no connection caches anything.
 // Life cycle: add_export() serves, remove_export() ends its connections and calls back when the
 // target has answered everything; the last export of a socket closes it. All exports are removed
 // and the reactor is drained before destruction.

@@ -1,11 +1,12 @@
 // The data port of a node: accepts links, reads their first frame, and hands them to a shard.
 //
-// Purpose: a link belongs to the shard of its volume, and only the first frame names the volume. The
-// acceptor reads exactly that frame (header and meta, nothing behind it), checks it, and passes
+// Purpose: a link belongs to the shard of its volume, and only the first frame names the volume.
+// The acceptor reads exactly that frame (header and meta, nothing behind it), checks it, and passes
 // descriptor and frame on; the shard's TcpTransport takes it from there.
 // Life cycle: create() listens, start() accepts, the destructor stops. Thread: the reactor's.
 // Ownership: the route takes the descriptor. Bounds: at most kGreetingsMax connections without a
-// first frame, each with a deadline; beyond that the oldest is dropped. Garbage is dropped and counted.
+// first frame, each with a deadline; beyond that the oldest is dropped. Garbage is dropped and
+// counted.
 #pragma once
 
 #include <array>

@@ -5,10 +5,11 @@
 //   <pool>/replicas/<id>/    one replica: replica.json and what wal/ keeps there
 //   <pool>/replicas/<id>.new, <id>.gone   half-made and half-removed; swept at open
 //
-// Life cycle: open() creates what is missing, or refuses and changes nothing; the lock goes with the
-// object. Thread: open() any; afterwards the values are constant. Ownership: holds two descriptors.
-// Errors: busy (in use), corrupt (pool.json), refused (another node's pool), unknown_version,
-// not_supported (no O_DIRECT), permission, io_error. pool_sentence() says each for a person.
+// Life cycle: open() creates what is missing, or refuses and changes nothing; the lock goes with
+// the object. Thread: open() any; afterwards the values are constant. Ownership: holds two
+// descriptors. Errors: busy (in use), corrupt (pool.json), refused (another node's pool),
+// unknown_version, not_supported (no O_DIRECT), permission, io_error. pool_sentence() says each for
+// a person.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +62,8 @@ class Pool {
 // One clear sentence for a refused pool.
 std::string pool_sentence(const std::string& path, const Error& error);
 
-// Writes `<name>` below the directory by a new file, a flush, a rename and a flush of the directory.
+// Writes `<name>` below the directory by a new file, a flush, a rename and a flush of the
+// directory.
 Status write_by_rename(int directory_fd, const std::string& name, const std::string& text);
 // A small file whole; at most `limit` bytes.
 Result<std::string> read_small_file(int directory_fd, const std::string& name, std::size_t limit);

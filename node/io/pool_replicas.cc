@@ -30,6 +30,10 @@ class Descriptor {
   const int fd_;
 };
 
+int open_directory(const std::string& path) {
+  return ::open(path.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 // Stands for a disk whose directory cannot be opened: everything fails with that error.
 class FailedDisk final : public wal::Disk {
  public:
@@ -105,8 +109,7 @@ std::vector<runtime::ReplicaRecord> PoolReplicas::list() {
   for (const auto& entry : std::filesystem::directory_iterator(pool_.replicas_path(), failed)) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    const Descriptor directory(
-        ::open(entry.path().c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    const Descriptor directory(open_directory(entry.path()));
     runtime::ReplicaRecord record;
     std::string why = "its directory cannot be opened";
     if (directory.get() >= 0) {
@@ -139,7 +142,7 @@ Status PoolReplicas::create(const runtime::ReplicaRecord& record,
     std::filesystem::remove_all(fresh, ignored);
     return made;
   }
-  const Descriptor parent(::open(pool_.replicas_path().c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+  const Descriptor parent(open_directory(pool_.replicas_path()));
   if (parent.get() < 0 || ::rename(fresh.c_str(), path.c_str()) != 0 ||
       ::fsync(parent.get()) != 0) {
     return make_error(Errc::io_error, "a new replica cannot be put in place (errno)",
@@ -157,14 +160,14 @@ Status PoolReplicas::make(const std::string& path, const runtime::ReplicaRecord&
   }
   TRY_ASSIGN(const auto disk, UringDisk::open(reactor_, path));
   TRY(wal::Store::create_blocking(*disk, options));
-  const Descriptor directory(::open(path.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+  const Descriptor directory(open_directory(path));
   return write_by_rename(directory.get(), kRecordName, to_text(record));
 }
 
 Status PoolReplicas::remove(ReplicaId replica) {
   const std::string path = path_of(replica);
   const std::string gone = path + ".gone";
-  const Descriptor parent(::open(pool_.replicas_path().c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+  const Descriptor parent(open_directory(pool_.replicas_path()));
   std::error_code ignored;
   std::filesystem::remove_all(gone, ignored);
   if (::rename(path.c_str(), gone.c_str()) != 0) {

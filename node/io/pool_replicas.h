@@ -4,8 +4,9 @@
 // replica_directory.h, by rename: a replica is made under <id>.new, and its record, written last,
 // appears with the rename; a removed one is renamed to <id>.gone first.
 // Life cycle: destroyed after every Disk's last operation. Threads: create, remove and list on a
-// worker, disk() and close() on the shard's thread. Ownership: owns the disks; borrows pool, reactor.
-// Errors: as the port says. What a listing had to leave out is told to `problem`, from the worker.
+// worker, disk() and close() on the shard's thread. Ownership: owns the disks; borrows pool,
+// reactor. Errors: as the port says. What a listing had to leave out is told to `problem`, from the
+// worker.
 #pragma once
 
 #include <functional>

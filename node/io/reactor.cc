@@ -69,7 +69,8 @@ Reactor::~Reactor() {
 
 void Reactor::enable() {
   // The library of Debian 12 declares io_uring_enable_rings() but does not export it.
-  if (::syscall(SYS_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) < 0) {
+  const int ring = ring_.ring_fd;
+  if (::syscall(SYS_io_uring_register, ring, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) < 0) {
     FATAL(FatalReason::kernel_refused, "io_uring_register(ENABLE_RINGS) failed");
   }
   ring_.flags &= ~static_cast<unsigned>(IORING_SETUP_R_DISABLED);

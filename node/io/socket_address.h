@@ -1,8 +1,8 @@
 // Addresses of sockets: "host:port" with a numeric host, or "unix:/path".
 //
 // Thread: any. Ownership: values. Errors: Errc::invalid_argument for text that is no address,
-// Errc::busy for one that is in use. Names are not resolved: an endpoint is a hint of the controller
-// and always numeric.
+// Errc::busy for one that is in use. Names are not resolved: an endpoint is a hint of the
+// controller and always numeric.
 #pragma once
 
 #include <sys/socket.h>
@@ -31,8 +31,8 @@ struct SocketAddress {
 
 Result<SocketAddress> parse_address(std::string_view text);
 
-// A bound, listening, non-inheritable socket. A unix socket is 0600; a file that is there already is
-// removed when it is a socket that nobody serves, else the address is in use.
+// A bound, listening, non-inheritable socket. A unix socket is 0600; a file that is there already
+// is removed when it is a socket that nobody serves, else the address is in use.
 Result<int> listen_on(const SocketAddress& address, int backlog = 256);
 // Where a socket is bound to, with the real port.
 Result<SocketAddress> bound_address(int fd);

@@ -250,7 +250,8 @@ void Stream::begin_batch() {
   vector_.clear();
   vector_at_ = 0;
   for (const Piece& piece : sending_.pieces) {
-    std::byte* base = piece.slot == no_slot ? sending_.bytes.data() : pool_.bytes(piece.slot).data();
+    const bool own = piece.slot == no_slot;
+    std::byte* base = own ? sending_.bytes.data() : pool_.bytes(piece.slot).data();
     vector_.push_back({base + piece.offset, piece.length});
   }
   send_rest();

@@ -1,9 +1,9 @@
 // One connected socket on a reactor: buffered receiving, gathered sending.
 //
 // Purpose: both the data transport and the NBD server cut messages out of a byte stream whose large
-// payloads belong into pool slots. Receiving: what arrives goes to a small buffer; the user consumes
-// from its front, and may direct the rest of a payload straight into a slot. Sending: everything
-// appended in one pass leaves in one sendmsg, payloads straight from their slots.
+// payloads belong into pool slots. Receiving: what arrives goes to a small buffer; the user
+// consumes from its front, and may direct the rest of a payload straight into a slot. Sending:
+// everything appended in one pass leaves in one sendmsg, payloads straight from their slots.
 // Life cycle: create with a socket (taken over), start() once it is connected, then retire() at the
 // end: the object lives on until the kernel has let go of every buffer.
 // Thread: the reactor's. Ownership: a slot that is sent or received into is referenced until done.
@@ -59,8 +59,8 @@ class Stream final : public Flushable {
   // first. True when that filled it at once, else on_readable() follows when receiving() is false.
   bool receive_into(Slot slot, std::size_t offset, std::size_t bytes);
   bool receiving() const { return target_left_ > 0; }
-  // Back-pressure: nothing more is taken from the socket, or shown, until resume(), which shows again
-  // what is unread before it returns.
+  // Back-pressure: nothing more is taken from the socket, or shown, until resume(), which shows
+  // again what is unread before it returns.
   void pause() { paused_ = true; }
   void resume();
 

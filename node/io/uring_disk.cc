@@ -170,8 +170,8 @@ void UringDisk::on_done(RingOp& ring_op, std::int32_t result, std::uint32_t) {
   for (std::uint32_t i = 0; i < op.iov_count; ++i) total += op.iov[i].iov_len;
   pending->moved += result;
   if (static_cast<std::uint64_t>(pending->moved) == total) return self.finish(op, pending->moved);
-  // A read that ends at the end of the file, or a write that moved nothing, will not get better. O_DIRECT
-  // goes on from a block boundary only.
+  // A read that ends at the end of the file, or a write that moved nothing, will not get better.
+  // O_DIRECT goes on from a block boundary only.
   const std::uint64_t at = op.offset + static_cast<std::uint64_t>(pending->moved);
   if (result == 0 || !aligned(at)) return self.finish(op, -EIO);
   self.counters_.continued.fetch_add(1, std::memory_order_relaxed);

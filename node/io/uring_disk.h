@@ -2,13 +2,13 @@
 //
 // Purpose: everything wal/ does to storage, in production. Files are opened beneath the directory
 // (openat2: no symlinks, no way out), 0600, with O_DIRECT, and each holds an flock: opening waits,
-// bounded, until the requests of a dead process have landed. New files are allocated and zero-filled.
-// Life cycle: open() on an existing directory; close every file, with nothing in flight, then destroy.
-// Thread: submit() and completions on the reactor's; the blocking face on any one thread while no
-// operation is in flight. Ownership: an Op and its buffers belong to the submitter until done.
-// Errors: negative errno in Op::result, Result elsewhere. Short transfers, EINTR and EAGAIN are
-// continued and counted, never taken for success. The first failed write or sync of a file is kept
-// (wal/ makes it sticky; nothing here retries it).
+// bounded, until the requests of a dead process have landed. New files are allocated and
+// zero-filled. Life cycle: open() on an existing directory; close every file, with nothing in
+// flight, then destroy. Thread: submit() and completions on the reactor's; the blocking face on any
+// one thread while no operation is in flight. Ownership: an Op and its buffers belong to the
+// submitter until done. Errors: negative errno in Op::result, Result elsewhere. Short transfers,
+// EINTR and EAGAIN are continued and counted, never taken for success. The first failed write or
+// sync of a file is kept (wal/ makes it sticky; nothing here retries it).
 // Crash contract: that of wal/disk.h.
 #pragma once
 

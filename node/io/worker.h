@@ -1,9 +1,10 @@
 // Blocking work away from a shard: a few threads and a bounded queue.
 //
-// Purpose: opening, rewind and rebuild preparation block; a shard does not. `work` runs on one of the
-// threads, `done` then on the reactor, in order of completion. One pool serves one reactor.
+// Purpose: opening, rewind and rebuild preparation block; a shard does not. `work` runs on one of
+// the threads, `done` then on the reactor, in order of completion. One pool serves one reactor.
 // Life cycle: destroyed before its reactor; the destructor finishes what was queued.
-// Thread: run() from the reactor's thread. Errors: none; the queue is as long as there are replicas.
+// Thread: run() from the reactor's thread. Errors: none; the queue is as long as there are
+// replicas.
 #pragma once
 
 #include <condition_variable>

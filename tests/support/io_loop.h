@@ -1,4 +1,5 @@
-// What tests of node/io share: a loop that is driven until a condition holds, and a directory of its own.
+// What tests of node/io share: a loop that is driven until a condition holds, and a directory of
+// its own.
 //
 // Thread: the test's. Errors: run_until() answers false when the deadline went by.
 #pragma once

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -162,12 +163,15 @@ TEST_F(IoDisk, A_file_that_somebody_holds_is_busy_until_it_is_let_go) {
   ASSERT_EQ(::flock(other, LOCK_EX), 0);
   EXPECT_EQ(disk_->open("base").error().code, Errc::busy);
   auto patient = UringDisk::open(loops_[0], scratch_.path(), {.lock_wait_ms = 10'000});
-  std::thread holder([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(30));  // while open() waits
-    ::close(other);
+  std::atomic<bool> opened{false};
+  std::thread opener([&] {
+    EXPECT_TRUE(patient.value()->open("base").has_value()) << "it waits for the old holder";
+    opened = true;
   });
-  EXPECT_TRUE(patient.value()->open("base").has_value()) << "opening waits for the old holder";
-  holder.join();
+  EXPECT_FALSE(loops_.run_until([&] { return opened.load(); }, Duration{30}));
+  ::close(other);
+  EXPECT_TRUE(loops_.run_until([&] { return opened.load(); }));
+  opener.join();
 }
 
 TEST_F(IoDisk, Listing_names_files_and_sizes_and_removal_is_seen) {
