@@ -1,8 +1,9 @@
 // Port: what an attachment must remember beyond the life of its daemon.
 //
-// Crash contract, in one sentence: whatever a call stored before it returned is there for the next
-// daemon as long as the machine stays up; after a power loss it may be gone, and the attachment with
-// it. Each call returns before the completion or read reply that it covers reaches the kernel.
+// Crash contract, in one sentence: whatever a call stored before it returned is there for the
+// next daemon as long as the machine stays up; after a power loss it may be gone, and the
+// attachment with it. Each call returns before the completion or read reply that it covers
+// reaches the kernel.
 // Life cycle: one an attachment, load() first. Thread: the shard's. Ownership: the implementation's.
 #pragma once
 

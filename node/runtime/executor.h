@@ -1,8 +1,8 @@
 // Executor: carries out the commands of one Core, in order. It takes no decision.
 //
 // Purpose: the only place where a command becomes I/O. Life cycle: one a replica, from the moment
-// its Store is open until close() has ended. Thread: the shard's. Ownership: references to the ports
-// and the Store; every slot that it passes on gets a reference of its own until the pass is over.
+// its Store is open until close() has ended. Thread: the shard's. Ownership: references to ports
+// and Store; every slot that it passes on gets a reference of its own until the pass is over.
 // Bounds: those of its lanes; reads wait in a queue when the pool has no memory.
 // Work that needs the Store for itself (rewind, rebuild preparation, closing) waits until the Store
 // is idle, runs on the Blocking port, and meanwhile every command that touches the Store is held.

@@ -2,7 +2,7 @@
 // size then: nothing is allocated once a replica has seen its usual load.
 //
 // Life cycle: built with its first capacity. Thread: that of its owner. Ownership: owns its
-// elements. Errors: push_back beyond the cap and front() of an empty ring fail a CHECK; full() asks.
+// elements. Errors: push_back beyond the cap and front() of an empty one fail a CHECK.
 #pragma once
 
 #include <cstddef>

@@ -7,8 +7,8 @@
 // The loop that owns it calls turn() once after every batch of callbacks (frames, disk completions,
 // timers, mailbox), before it sends what is queued and sleeps.
 // Bounds: `replicas_max` replicas, `attachments_max` attachments, `fresh_max` links that have only
-// asked a question. Errors: garbage closes its link and is counted; a message for an unknown replica
-// is dropped (the controller repeats what matters with every registration).
+// asked a question. Errors: garbage closes its link and is counted; a message for an unknown
+// replica is dropped (the controller repeats what matters with every registration).
 #pragma once
 
 #include <functional>
