@@ -4,7 +4,7 @@
 // next daemon as long as the machine stays up; after a power loss it may be gone, and the
 // attachment with it. Each call returns before the completion or read reply that it covers
 // reaches the kernel.
-// Life cycle: one an attachment, load() first. Thread: the shard's. Ownership: the implementation's.
+// Life cycle: one an attachment, load() first. Thread: the shard's. Ownership: its own.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// Between a node's runtime and the controller: values both ways. The production edge carries them over
-// gRPC (proto/control.proto), the simulator over its own network.
+// Between a node's runtime and the controller: values both ways. The production edge carries them
+// over gRPC (proto/control.proto), the simulator over its own network.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,9 @@
 
 namespace seawall::control {
 
-struct ReplicaAddress { ReplicaId replica; NodeId node; EndpointVersion version; std::string address; };
+struct ReplicaAddress {
+  ReplicaId replica; NodeId node; EndpointVersion version; std::string address;
+};
 
 // --- controller to node ---
 struct CreateReplica {
@@ -20,13 +22,16 @@ struct CreateReplica {
   BlockCount size; std::uint64_t log_bytes = 0; std::uint32_t extent_bytes = 65536;
 };
 struct DeleteReplica { std::uint64_t operation = 0; VolumeId volume; ReplicaId replica; };
-struct Assign { Assignment assignment; std::string volume_name; std::vector<ReplicaAddress> addresses; };
+struct Assign {
+  Assignment assignment; std::string volume_name; std::vector<ReplicaAddress> addresses;
+};
 struct Fence { FenceRequest request; };
 struct Refuse { ConfigRefusal refusal; };
 // Tells a node with an attachment where the replicas are (also sent when that changes).
 struct AttachmentView {
   VolumeId volume; std::string volume_name; Incarnation incarnation; AttachmentId attachment;
-  Epoch epoch; Revision revision; ReplicaId primary; BlockCount size; std::uint64_t io_timeout_ms = 0;
+  Epoch epoch; Revision revision; ReplicaId primary; BlockCount size;
+  std::uint64_t io_timeout_ms = 0;
   std::vector<ReplicaAddress> addresses; bool revoked = false;
 };
 using ToNode = std::variant<CreateReplica, DeleteReplica, Assign, Fence, Refuse, AttachmentView>;
@@ -44,7 +49,9 @@ struct Fenced { FenceReport report; ReplicaId replica; };
 struct FenceRefused { VolumeId volume; ReplicaId replica; Epoch promised; };
 struct ReplicaCreated { std::uint64_t operation = 0; VolumeId volume; ReplicaId replica;
                         bool ok = false; std::string error; };
-struct ReplicaDeleted { std::uint64_t operation = 0; VolumeId volume; ReplicaId replica; bool ok = false; };
+struct ReplicaDeleted {
+  std::uint64_t operation = 0; VolumeId volume; ReplicaId replica; bool ok = false;
+};
 struct Proposed { ConfigProposal proposal; ReplicaId from; };
 struct FailoverWanted { VolumeId volume; ReplicaId from; Epoch epoch; std::string reason; };
 struct AssignRefused { VolumeId volume; ReplicaId from; Epoch epoch; std::string reason; };

@@ -108,10 +108,20 @@ void VolumeHost::end_all_links() {
 }
 
 void VolumeHost::turn(Instant now) {
-  if (executor_ == nullptr || state_ == State::closed) return;
+  if (executor_ == nullptr) return;
   dialer_.turn(now);
   executor_->turn(now);
-  if (state_ == State::open || state_ == State::closing) arm_timer(now);
+  if (state_ == State::closed) return release();
+  arm_timer(now);
+}
+
+// Closed: files may go, so nothing that knows the Disk stays.
+void VolumeHost::release() {
+  if (armed_.has_value()) shard_.timers.cancel(*this);
+  armed_.reset();
+  executor_.reset();
+  core_.reset();
+  store_.reset();
 }
 
 void VolumeHost::arm_timer(Instant now) {

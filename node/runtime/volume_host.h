@@ -112,6 +112,7 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   void receive_peer(LinkId link, const Frame& frame, SlotRef& payload);
   void end_all_links();
   void arm_timer(Instant now);
+  void release();
 
   Shard& shard_;
   const VolumeHostOptions options_;

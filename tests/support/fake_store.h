@@ -1,5 +1,5 @@
-// FakeStore: a Store in memory for tests of the runtime alone: completes when it is told to, refuses
-// when it is told to, and remembers every call.
+// FakeStore: a Store in memory for tests of the runtime alone: completes when it is told to,
+// refuses when it is told to, and remembers every call.
 //
 // Not a model of wal/: no crash, no checkpoint, no damage. Life cycle: a test's. Thread: one.
 #pragma once

@@ -199,7 +199,9 @@ class Cluster : public ::testing::Test {
     std::memset(pool.bytes(slot).data(), stamp, blocks * 4096);
     return submit({ClientOp::write, Lba{lba}, BlockCount{blocks}, slot, false, 0});
   }
-  std::uint64_t flush() { return submit({ClientOp::flush, Lba{}, BlockCount{}, no_slot, false, 0}); }
+  std::uint64_t flush() {
+    return submit({ClientOp::flush, Lba{}, BlockCount{}, no_slot, false, 0});
+  }
   Answer wait(std::uint64_t cookie) {
     until([&] { return answers_.contains(cookie); });
     return answers_[cookie];
