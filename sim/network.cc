@@ -319,6 +319,13 @@ bool Network::deliver_one(Stream& stream, int receiver) {
     return false;
   }
   const runtime::FrameHeader& frame_header = header->frame;
+  const bool admitted = end.user != nullptr
+                            ? end.user->admits(end.link, frame_header.type)
+                            : runtime::admits(runtime::LinkState::fresh, frame_header.type);
+  if (!admitted) {
+    end_side(stream, receiver, 0);
+    return false;
+  }
   const std::size_t length =
       runtime::frame_header_bytes + frame_header.meta_length + frame_header.payload_length;
   if (unread.size() < length) return false;

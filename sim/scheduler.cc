@@ -86,8 +86,10 @@ bool Scheduler::step() {
     CHECK(entry.time >= now_);
     now_ = entry.time;
     ++executed_;
+    const Owner task_owner = place.owner;
     const Task task = take(entry);
     task();
+    if (task_owner != world && after_task_ && alive(task_owner)) after_task_(task_owner);
     return true;
   }
   return false;

@@ -55,6 +55,9 @@ class Scheduler {
   // Harmless when the task has run or was dropped.
   void cancel(TaskId id);
 
+  // Told after every task of a process that is still alive: a loop turn of it may be due.
+  void set_after_task(std::function<void(Owner)> hook) { after_task_ = std::move(hook); }
+
   // Runs the next task. False when nothing is left.
   bool step();
   // Time of the next task; ~0 when there is none.
@@ -87,6 +90,7 @@ class Scheduler {
   std::vector<Place> places_;
   std::vector<std::uint32_t> free_places_;
   std::vector<OwnerState> owners_;
+  std::function<void(Owner)> after_task_;
 };
 
 }  // namespace seawall::sim

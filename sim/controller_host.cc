@@ -1,0 +1,186 @@
+#include "sim/controller_host.h"
+
+#include <utility>
+#include <vector>
+
+namespace seawall::sim {
+namespace {
+
+constexpr Micros tick_every = 50 * ms;
+constexpr Micros ask_every = 3 * seconds;
+
+}  // namespace
+
+ControllerHost::ControllerHost(Scheduler& scheduler, Trace& trace, Verdict& verdict,
+                               ControlNet& net, Prng prng)
+    : scheduler_(scheduler), trace_(trace), verdict_(verdict), net_(net), prng_(prng) {}
+
+// --- life ---
+
+void ControllerHost::start() {
+  CHECK(core_ == nullptr);
+  owner_ = scheduler_.new_owner();
+  trace_.add(TraceRecord{scheduler_.now(), What::controller_start, 0});
+  core_ = std::make_unique<controller::Core>();
+  std::vector<controller::VolumeRecord> volumes;
+  for (const auto& [id, record] : store_) volumes.push_back(record);
+  std::vector<controller::NodeRecord> nodes;
+  for (const auto& [id, record] : nodes_) nodes.push_back(record);
+  controller::Core::Outputs outputs;
+  core_->start(volumes, nodes, now(), outputs);
+  carry_out(outputs);
+  ControlNet::ControllerSide side;
+  side.owner = owner_;
+  side.receive = [this](std::uint64_t stream, const control::FromNode& message) {
+    step(controller::input::NodeSaid{stream, message});
+  };
+  side.lost = [this](std::uint64_t stream) { step(controller::input::NodeGone{stream}); };
+  net_.controller_up(std::move(side));
+  scheduler_.after(tick_every, owner_, [this] { tick(); });
+  for (const auto& [id, asked] : asked_) ask_again(id);
+}
+
+void ControllerHost::crash() {
+  CHECK(core_ != nullptr);
+  trace_.add(TraceRecord{scheduler_.now(), What::controller_crash, 0});
+  net_.controller_down();
+  scheduler_.kill(owner_);
+  core_.reset();
+}
+
+void ControllerHost::tick() {
+  step(controller::input::Tick{});
+  scheduler_.after(tick_every, owner_, [this] { tick(); });
+}
+
+void ControllerHost::step(const controller::Input& input) {
+  controller::Core::Outputs outputs;
+  core_->step(input, now(), outputs);
+  carry_out(outputs);
+}
+
+void ControllerHost::carry_out(const controller::Core::Outputs& outputs) {
+  for (const controller::Output& output : outputs) {
+    std::visit([this](const auto& o) { on(o); }, output);
+  }
+}
+
+// --- outputs ---
+
+void ControllerHost::on(const controller::output::Deliver& output) {
+  net_.to_node(static_cast<NodeNumber>(output.node.value()), output.session, output.message);
+}
+
+// The session is over for the controller: the daemon ends its stream, the node registers anew.
+void ControllerHost::on(const controller::output::Reject& output) {
+  net_.close(output.session);
+}
+
+// True: landed. The store refuses what does not fit.
+bool ControllerHost::land(const controller::output::Commit& commit) {
+  const auto it = store_.find(commit.volume);
+  if (commit.expected.has_value() != (it != store_.end())) return false;
+  if (it != store_.end() && it->second.version() != *commit.expected) return false;
+  if (commit.next.has_value()) {
+    if (it != store_.end() && commit.next->version() <= it->second.version()) {
+      verdict_.fail(Failure::safety, "the controller commits a version that does not rise");
+    }
+    store_[commit.volume] = *commit.next;
+  } else {
+    store_.erase(it);
+  }
+  return true;
+}
+
+void ControllerHost::on(const controller::output::Commit& output) {
+  const Micros lands = prng_.range(100, 8 * ms);
+  const Micros answers = lands + prng_.range(50, 4 * ms);
+  const bool reply_lost = prng_.chance(lost_reply_);
+  const bool lands_at_all = !reply_lost || prng_.coin();
+  auto outcome = std::make_shared<controller::StoreOutcome>(controller::StoreOutcome::unknown);
+  // The store is another process: what was sent to it may land after the controller's death.
+  const Owner self = owner_;
+  const bool outlives = prng_.coin();
+  scheduler_.after(lands, world, [this, output, outcome, reply_lost, lands_at_all, self, outlives] {
+    if (!lands_at_all || (!scheduler_.alive(self) && !outlives)) return;
+    const bool ok = land(output);
+    if (!reply_lost) {
+      *outcome = ok ? controller::StoreOutcome::committed : controller::StoreOutcome::conflict;
+    }
+  });
+  scheduler_.after(answers, owner_, [this, token = output.token, outcome] {
+    step(controller::input::Stored{token, *outcome});
+  });
+}
+
+void ControllerHost::on(const controller::output::Load& output) {
+  scheduler_.after(prng_.range(100, 4 * ms), owner_, [this, output] {
+    controller::input::Loaded loaded;
+    loaded.token = output.token;
+    loaded.ok = !prng_.chance(lost_reply_);
+    const auto it = store_.find(output.volume);
+    if (loaded.ok && it != store_.end()) loaded.record = it->second;
+    step(loaded);
+  });
+}
+
+void ControllerHost::on(const controller::output::RememberNode& output) {
+  nodes_[output.record.id] = output.record;
+}
+
+void ControllerHost::on(const controller::output::Answered& output) {
+  const auto it = asked_.find(output.id);
+  if (it == asked_.end()) return;
+  const auto again = [&] {
+    if (!output.answer.refusal.has_value()) return false;
+    switch (output.answer.refusal->code) {
+      case controller::RefusalCode::timed_out:
+      case controller::RefusalCode::busy:
+      case controller::RefusalCode::not_ready:
+      case controller::RefusalCode::too_few_nodes:
+      case controller::RefusalCode::no_space: return true;
+      default: return false;
+    }
+  };
+  if (again()) {
+    scheduler_.after(200 * ms, owner_, [this, id = output.id] { ask_again(id); });
+    return;
+  }
+  const Done done = std::move(it->second.done);
+  asked_.erase(it);
+  scheduler_.after(prng_.range(100, 2 * ms), world,
+                   [done, answer = output.answer] { done(answer); });
+}
+
+// --- requests ---
+
+void ControllerHost::ask(controller::Request request, Done done) {
+  const std::uint64_t id = ++last_asked_;
+  asked_.emplace(id, AskedRequest{std::move(request), std::move(done)});
+  if (core_ != nullptr) ask_again(id);
+}
+
+void ControllerHost::ask_again(std::uint64_t id) {
+  scheduler_.after(prng_.range(100, 2 * ms), owner_, [this, id] {
+    const auto it = asked_.find(id);
+    if (it == asked_.end()) return;
+    step(controller::input::Asked{id, it->second.request, now() + Duration{ask_every / ms}});
+  });
+}
+
+// --- looking ---
+
+const controller::VolumeRecord* ControllerHost::volume(VolumeId id) const {
+  const auto it = store_.find(id);
+  return it == store_.end() ? nullptr : &it->second;
+}
+
+std::string ControllerHost::waiting(VolumeId id) const {
+  if (core_ == nullptr) return "the controller is down";
+  for (const controller::Core::VolumeNow& now : core_->volumes()) {
+    if (now.record->id == id) return now.waiting;
+  }
+  return "unknown volume";
+}
+
+}  // namespace seawall::sim

@@ -1,0 +1,77 @@
+// ControllerHost: the real controller core in the simulator, with a store in memory.
+//
+// Purpose: what the daemon's main and its SQLite store are in production. A commit takes time; its
+// outcome may be unknown to the core (a lost reply), whether it landed or not; a crash keeps what
+// has landed, and each commit under way lands or not. Users' requests are asked again with the same
+// operation until they are answered, also over crashes.
+// Life cycle: one run; start() and crash() in turn. Thread: the run's. Invariants: the store
+// changes by compare-and-set only; what was committed stays.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "controller/core/core.h"
+#include "engine/base/prng.h"
+#include "sim/control_net.h"
+#include "sim/verdict.h"
+
+namespace seawall::sim {
+
+class ControllerHost {
+ public:
+  ControllerHost(Scheduler& scheduler, Trace& trace, Verdict& verdict, ControlNet& net, Prng prng);
+
+  void start();
+  void crash();
+  [[nodiscard]] bool running() const { return core_ != nullptr; }
+  void set_lost_replies(Ratio ratio) { lost_reply_ = ratio; }
+
+  // `done` runs once, with the answer of the core. The caller gives `request` its operation.
+  using Done = std::function<void(const controller::Answer&)>;
+  void ask(controller::Request request, Done done);
+  // Nobody waits for an answer any more.
+  void forget_requests() { asked_.clear(); }
+
+  [[nodiscard]] const controller::VolumeRecord* volume(VolumeId id) const;
+  // Why the core does not go on with this volume; for reports.
+  [[nodiscard]] std::string waiting(VolumeId id) const;
+
+ private:
+  struct AskedRequest {
+    controller::Request request;
+    Done done;
+  };
+
+  void step(const controller::Input& input);
+  void carry_out(const controller::Core::Outputs& outputs);
+  void on(const controller::output::Deliver& output);
+  void on(const controller::output::Reject& output);
+  void on(const controller::output::Commit& output);
+  void on(const controller::output::Load& output);
+  void on(const controller::output::RememberNode& output);
+  void on(const controller::output::Answered& output);
+  bool land(const controller::output::Commit& commit);
+  void ask_again(std::uint64_t id);
+  void tick();
+  [[nodiscard]] Instant now() const { return Instant{scheduler_.now() / ms}; }
+
+  Scheduler& scheduler_;
+  Trace& trace_;
+  Verdict& verdict_;
+  ControlNet& net_;
+  Prng prng_;
+  Ratio lost_reply_{0, 1};
+  std::unique_ptr<controller::Core> core_;
+  Owner owner_;
+  std::map<VolumeId, controller::VolumeRecord> store_;
+  std::map<NodeId, controller::NodeRecord> nodes_;
+  std::map<std::uint64_t, NodeNumber> stream_node_;
+  std::map<std::uint64_t, AskedRequest> asked_;
+  std::uint64_t last_asked_ = 0;
+};
+
+}  // namespace seawall::sim

@@ -1,0 +1,97 @@
+#include "sim/disks.h"
+
+#include "engine/base/check.h"
+
+namespace seawall::sim {
+namespace {
+
+std::uint64_t bytes_of(const wal::Op& op) {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < op.iov_count; ++i) bytes += op.iov[i].iov_len;
+  return bytes;
+}
+
+}  // namespace
+
+ReplicaDisks::ReplicaDisks(Scheduler& scheduler, Trace& trace, std::uint32_t node,
+                           const RunOptions& options, Prng prng)
+    : scheduler_(scheduler), trace_(trace), node_(node), options_(options), prng_(prng) {}
+
+Micros ReplicaDisks::draw_latency(const wal::Op& op) {
+  switch (op.kind) {
+    case wal::Op::Kind::read: return prng_.range(5, 5 + options_.disk_read_max);
+    case wal::Op::Kind::sync: return prng_.range(20, 20 + options_.disk_sync_max);
+    case wal::Op::Kind::write:
+      return prng_.range(5, 5 + options_.disk_write_max) +
+             (op.dsync ? prng_.below(options_.disk_sync_max + 1) : 0);
+  }
+  return 0;
+}
+
+void ReplicaDisks::submitted(wal::MemDisk& disk, wal::Op& op) {
+  const std::uint64_t number = ++ops_;
+  trace_.add(TraceRecord{scheduler_.now(), What::disk_submit, node_, number,
+                         static_cast<std::uint64_t>(op.kind), op.offset, bytes_of(op)});
+  scheduler_.after(draw_latency(op), owner_, [this, &disk, &op, number] {
+    trace_.add(TraceRecord{scheduler_.now(), What::disk_done, node_, number,
+                           static_cast<std::uint64_t>(op.kind)});
+    disk.complete(op);
+  });
+}
+
+void ReplicaDisks::crash(bool power_lost) {
+  std::uint64_t in_flight = 0;
+  for (auto& [replica, entry] : entries_) {
+    in_flight += entry.disk->pending();
+    if (!power_lost) {
+      entry.disk->crash_process(prng_);
+    } else if (prng_.chance(one_in(4))) {
+      entry.disk->power_loss_all_lost();
+    } else {
+      entry.disk->power_loss(prng_);
+    }
+  }
+  trace_.add(
+      TraceRecord{scheduler_.now(), What::disk_crash, node_, in_flight, power_lost ? 1u : 0u});
+}
+
+void ReplicaDisks::stop_after(std::uint64_t changes) {
+  for (auto& [replica, entry] : entries_) entry.disk->stop_after(changes);
+}
+
+std::vector<runtime::ReplicaRecord> ReplicaDisks::list() {
+  std::vector<runtime::ReplicaRecord> records;
+  for (const auto& [replica, entry] : entries_) {
+    if (entry.complete) records.push_back(entry.record);
+  }
+  return records;
+}
+
+wal::Disk& ReplicaDisks::disk(ReplicaId replica) {
+  const auto it = entries_.find(replica);
+  CHECK(it != entries_.end());
+  return *it->second.disk;
+}
+
+Status ReplicaDisks::create(const runtime::ReplicaRecord& record,
+                            const wal::CreateOptions& wanted) {
+  Entry& entry = entries_[record.replica];
+  if (entry.complete) return make_error(Errc::already_exists, "the replica is there");
+  entry.record = record;
+  entry.disk = std::make_unique<wal::MemDisk>();
+  entry.disk->set_on_submit([this, disk = entry.disk.get()](wal::Op& op) { submitted(*disk, op); });
+  wal::CreateOptions options = wanted;
+  options.geometry.log_bytes = options_.log_bytes;  // logs of production would never wrap here
+  TRY(wal::Store::create_blocking(*entry.disk, options));
+  entry.complete = true;
+  return ok();
+}
+
+void ReplicaDisks::close(ReplicaId) {}
+
+Status ReplicaDisks::remove(ReplicaId replica) {
+  if (entries_.erase(replica) == 0) return make_error(Errc::not_found, "no such replica");
+  return ok();
+}
+
+}  // namespace seawall::sim

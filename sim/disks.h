@@ -1,0 +1,64 @@
+// ReplicaDisks: the pool of one machine, a MemDisk a replica.
+//
+// Purpose: what node/io's directory of files is in production. A replica's disk survives processes;
+// completions of its operations are drawn by the scheduler. A replica is in the list only when its
+// creation has ended and was made durable; a crash before that leaves an orphan that the next
+// create() replaces.
+// Life cycle: as the machine's; plug() and crash() with each process. Thread: the run's. Units:
+// bytes.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "engine/base/prng.h"
+#include "node/runtime/replica_directory.h"
+#include "sim/options.h"
+#include "sim/scheduler.h"
+#include "sim/trace.h"
+#include "wal/testing/mem_disk.h"
+
+namespace seawall::sim {
+
+class ReplicaDisks final : public runtime::ReplicaDirectory {
+ public:
+  ReplicaDisks(Scheduler& scheduler, Trace& trace, std::uint32_t node, const RunOptions& options,
+               Prng prng);
+
+  // Completions run as tasks of this process from now on.
+  void plug(Owner owner) { owner_ = owner; }
+  // The process died, or the machine lost power; before the process is destroyed.
+  void crash(bool power_lost);
+  // From the n-th change on, nothing reaches any of the disks; a crash must follow.
+  void stop_after(std::uint64_t changes);
+
+  // --- ReplicaDirectory ---
+  std::vector<runtime::ReplicaRecord> list() override;
+  wal::Disk& disk(ReplicaId replica) override;
+  Status create(const runtime::ReplicaRecord& record, const wal::CreateOptions& options) override;
+  void close(ReplicaId replica) override;
+  Status remove(ReplicaId replica) override;
+
+  struct Entry {
+    runtime::ReplicaRecord record;
+    std::unique_ptr<wal::MemDisk> disk;
+    bool complete = false;
+  };
+  [[nodiscard]] const std::map<ReplicaId, Entry>& entries() const { return entries_; }
+
+ private:
+  void submitted(wal::MemDisk& disk, wal::Op& op);
+  Micros draw_latency(const wal::Op& op);
+
+  Scheduler& scheduler_;
+  Trace& trace_;
+  std::uint32_t node_;
+  const RunOptions& options_;
+  Prng prng_;
+  Owner owner_;
+  std::map<ReplicaId, Entry> entries_;
+  std::uint64_t ops_ = 0;
+};
+
+}  // namespace seawall::sim

@@ -1,0 +1,165 @@
+// seawall-sim: many seeds of a whole cluster in one thread. README.md says how to read it.
+#include <charconv>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "sim/batch.h"
+
+namespace seawall::sim {
+namespace {
+
+constexpr const char* usage =
+    "seawall-sim --seed S --seeds N    runs N seeds from S on and ends with one line about them\n"
+    "  --check-determinism             every seed twice; both runs must have the same trace\n"
+    "  --trace                         prints every event of every run\n"
+    "  --jobs J                        so many seeds at a time (1)\n"
+    "  --stop-at-first                 ends with the first seed that fails\n"
+    "  --tail N                        events printed before a failure (40)\n"
+    "  --nodes N --policy P --write-cache C --log-bytes B   fix what is else drawn from the seed\n"
+    "  --no-faults                     an undisturbed run\n"
+    "  --mutant-expected               this build is a wrong one: succeeds iff some seed fails\n"
+    "  --canary                        plants nondeterminism: --check-determinism must find it\n"
+    "exit status: 0 all seeds good; 2 usage; 31 safety, 32 liveness, 33 determinism, 34 crash "
+    "(the\n"
+    "worst kind counts); 35 a mutant survived\n";
+
+struct Arguments {
+  BatchOptions batch;
+  bool mutant_expected = false;
+};
+
+bool number(const char* text, std::uint64_t& out) {
+  const char* end = text + std::strlen(text);
+  const auto [at, error] = std::from_chars(text, end, out);
+  return error == std::errc{} && at == end && at != text;
+}
+
+[[noreturn]] void refuse(const char* what, const char* argument) {
+  std::fprintf(stderr, "seawall-sim: %s: %s\n%s", what, argument, usage);
+  std::exit(2);
+}
+
+std::uint64_t take_number(const char* name, const char* value) {
+  std::uint64_t out = 0;
+  if (value == nullptr || !number(value, out)) refuse("wants a whole number", name);
+  return out;
+}
+
+// True when `name` was an option with a value.
+bool take_value(std::string_view name, const char* value, Arguments& arguments) {
+  BatchOptions& batch = arguments.batch;
+  if (name == "--seed") {
+    batch.first_seed = take_number("--seed", value);
+  } else if (name == "--seeds") {
+    batch.seeds = take_number("--seeds", value);
+  } else if (name == "--jobs") {
+    batch.jobs = static_cast<unsigned>(take_number("--jobs", value));
+  } else if (name == "--tail") {
+    batch.tail_lines = take_number("--tail", value);
+  } else if (name == "--nodes") {
+    const std::uint64_t nodes = take_number("--nodes", value);
+    if (nodes < 1 || nodes > 7) refuse("takes 1 to 7", "--nodes");
+    batch.overrides.nodes = static_cast<std::uint32_t>(nodes);
+  } else if (name == "--log-bytes") {
+    batch.overrides.log_bytes = take_number("--log-bytes", value);
+  } else if (name == "--policy") {
+    if (value == nullptr) refuse("wants quorum, in-sync, all or best-effort", "--policy");
+    batch.overrides.policy = value;
+  } else if (name == "--write-cache") {
+    if (value == nullptr) refuse("wants writeback or none", "--write-cache");
+    batch.overrides.write_cache = value;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  BatchOptions& batch = arguments.batch;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    if (name == "--check-determinism") {
+      batch.check_determinism = true;
+    } else if (name == "--trace") {
+      batch.print_trace = true;
+    } else if (name == "--stop-at-first") {
+      batch.stop_at_first = true;
+    } else if (name == "--no-faults") {
+      batch.overrides.no_faults = true;
+    } else if (name == "--canary") {
+      batch.overrides.canary = true;
+    } else if (name == "--mutant-expected") {
+      arguments.mutant_expected = true;
+      batch.stop_at_first = true;
+    } else if (name == "--help" || name == "-h") {
+      std::fputs(usage, stdout);
+      std::exit(0);
+    } else if (take_value(name, i + 1 < argc ? argv[i + 1] : nullptr, arguments)) {
+      ++i;
+    } else {
+      refuse("unknown argument", argv[i]);
+    }
+  }
+  if (batch.seeds == 0) refuse("must be at least 1", "--seeds");
+  return arguments;
+}
+
+int exit_status(const BatchResult& result) {
+  if (result.crash > 0) return static_cast<int>(Failure::crash);
+  if (result.safety > 0) return static_cast<int>(Failure::safety);
+  if (result.determinism > 0) return static_cast<int>(Failure::determinism);
+  if (result.liveness > 0) return static_cast<int>(Failure::liveness);
+  return 0;
+}
+
+void print_sums(const BatchResult& result) {
+  const RunResult& sum = result.sum;
+  std::printf("requests: %" PRIu64 " asked, %" PRIu64 " ok (%" PRIu64 " writes, %" PRIu64
+              " reads, %" PRIu64 " flushes), %" PRIu64 " errors, %" PRIu64 " unanswered, %" PRIu64
+              " told of a lost position\n",
+              sum.workload.asked, sum.workload.ok, sum.workload.writes_ok, sum.workload.reads_ok,
+              sum.workload.flushes_ok, sum.workload.failed, sum.workload.unanswered,
+              sum.workload.lost_positions);
+  std::printf("faults: %" PRIu64 " crashes, %" PRIu64 " power losses, %" PRIu64
+              " partitions, %" PRIu64 " stream resets, %" PRIu64 " flipped bits\n",
+              sum.crashes, sum.power_losses, sum.partitions, sum.network.resets, sum.network.flips);
+  std::printf("recoveries: %" PRIu64 " failovers, %" PRIu64 " rewinds, %" PRIu64
+              " catch-ups, %" PRIu64 " rebuilds\n",
+              sum.failovers, sum.rewinds, sum.catch_ups, sum.rebuilds);
+}
+
+}  // namespace
+
+int run_main(int argc, char** argv) {
+  const Arguments arguments = parse(argc, argv);
+  const auto began = std::chrono::steady_clock::now();
+  const BatchResult result = run_batch(arguments.batch);
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - began);
+  const auto real_ms = static_cast<std::uint64_t>(took.count() > 0 ? took.count() : 1);
+  print_sums(result);
+  if (arguments.mutant_expected) {
+    if (result.failed > 0) {
+      std::printf("mutant killed by seed %" PRIu64 "\n", result.first_failed_seed);
+      return 0;
+    }
+    std::printf("mutant survived %" PRIu64 " seeds\n", result.seeds);
+    return 35;
+  }
+  std::printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " crash, %" PRIu64
+              " safety, %" PRIu64 " liveness, %" PRIu64 " determinism, %" PRIu64 " events, %" PRIu64
+              " simulated s, %" PRIu64 " events/s, hash %016" PRIx64 "\n",
+              result.seeds, result.failed, result.crash, result.safety, result.liveness,
+              result.determinism, result.events, result.simulated / seconds,
+              result.events * 1000 / real_ms, result.hash);
+  return exit_status(result);
+}
+
+}  // namespace seawall::sim
+
+int main(int argc, char** argv) { return seawall::sim::run_main(argc, argv); }

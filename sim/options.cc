@@ -1,0 +1,146 @@
+#include "sim/options.h"
+
+#include <algorithm>
+#include <array>
+
+namespace seawall::sim {
+namespace {
+
+// On in `on` of 100 runs, with a mean interval drawn between the two.
+Micros rate(Prng& prng, std::uint64_t on, Micros low, Micros high) {
+  const bool wanted = prng.chance(percent(on));
+  const Micros mean = prng.range(low, high);
+  return wanted ? mean : 0;
+}
+
+void draw_network(Prng& prng, NetworkOptions& network) {
+  network.latency_min = prng.range(20, 200);
+  network.latency_max = network.latency_min + prng.range(50, 3 * ms);
+  if (prng.chance(percent(40))) network.spike = Ratio{1, prng.range(20, 400)};
+  network.spike_max = prng.range(5 * ms, 800 * ms);
+  if (prng.chance(percent(30))) network.cut = Ratio{1, prng.range(200, 4000)};
+  if (prng.chance(percent(20))) network.flip = Ratio{1, prng.range(500, 5000)};
+  network.chunk_bytes_max = prng.coin() ? 64 * 1024 : prng.range(100, 16 * 1024);
+  network.socket_buffer_bytes = prng.range(16 * 1024, 512 * 1024);
+  network.user_timeout = prng.range(2 * seconds, 12 * seconds);
+}
+
+void draw_workload(Prng& prng, WorkloadOptions& workload, std::uint64_t log_bytes) {
+  constexpr std::array<std::uint64_t, 4> sizes = {64, 256, 1024, 4096};
+  workload.volume_blocks = sizes[prng.below(sizes.size())];
+  workload.queue_depth = static_cast<std::uint32_t>(prng.range(1, 32));
+  // A record is at most a quarter of a segment, a segment a sixteenth of the log.
+  const std::uint64_t record_blocks =
+      log_bytes / limits::segments_per_log / 4 / limits::block_bytes;
+  workload.blocks_max = static_cast<std::uint32_t>(
+      prng.range(1, std::min<std::uint64_t>({record_blocks, 64, workload.volume_blocks})));
+  workload.think_max = prng.range(1 * ms, 60 * ms);
+  workload.weight_write = static_cast<std::uint32_t>(prng.range(20, 80));
+  workload.weight_read = static_cast<std::uint32_t>(prng.range(10, 60));
+  workload.weight_flush = static_cast<std::uint32_t>(prng.below(15));
+  workload.weight_discard = static_cast<std::uint32_t>(prng.below(8));
+  workload.weight_zero = static_cast<std::uint32_t>(prng.below(8));
+  workload.fua = percent(prng.below(30));
+  workload.hot = percent(prng.below(80));
+  workload.hot_blocks = prng.range(1, std::min<std::uint64_t>(16, workload.volume_blocks));
+}
+
+void draw_faults(Prng& prng, FaultOptions& faults) {
+  faults.crash = rate(prng, 60, 1 * seconds, 8 * seconds);
+  faults.power_loss = rate(prng, 40, 3 * seconds, 10 * seconds);
+  faults.power_loss_all = rate(prng, 15, 8 * seconds, 20 * seconds);
+  faults.pause = rate(prng, 30, 1 * seconds, 8 * seconds);
+  faults.partition = rate(prng, 40, 2 * seconds, 8 * seconds);
+  faults.one_way = rate(prng, 30, 2 * seconds, 8 * seconds);
+  faults.reset = rate(prng, 40, 200 * ms, 4 * seconds);
+  faults.control_cut = rate(prng, 30, 2 * seconds, 8 * seconds);
+  faults.controller_crash = rate(prng, 30, 2 * seconds, 10 * seconds);
+  faults.client_crash = rate(prng, 20, 4 * seconds, 12 * seconds);
+  if (prng.chance(percent(25))) faults.crash_in_blocking = percent(prng.range(2, 30));
+  if (prng.chance(percent(30))) faults.control_duplicate = percent(prng.range(1, 20));
+  faults.beyond_tolerance = prng.chance(percent(20));
+  faults.down_max = prng.range(10 * ms, 5 * seconds);
+  faults.cut_max = prng.range(100 * ms, 10 * seconds);
+  faults.pause_max = prng.range(10 * ms, 5 * seconds);
+}
+
+}  // namespace
+
+RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
+  Prng prng(seed);
+  RunOptions options;
+  options.seed = seed;
+  options.nodes = prng.chance(percent(80)) ? 3 : static_cast<std::uint32_t>(prng.range(2, 5));
+  options.client_apart = prng.chance(percent(60));
+  const std::uint64_t policy = prng.below(100);
+  options.policy = policy < 70   ? "quorum"
+                   : policy < 85 ? "in-sync"
+                   : policy < 93 ? "all"
+                                 : "best-effort";
+  options.write_cache = prng.chance(percent(80)) ? "writeback" : "none";
+  constexpr std::array<std::uint64_t, 4> logs = {1 << 20, 1 << 20, 4 << 20, 16 << 20};
+  options.log_bytes = logs[prng.below(logs.size())];
+  options.chaos = prng.range(8 * seconds, 30 * seconds);
+  options.disk_write_max = prng.range(20, 2 * ms);
+  options.disk_sync_max = prng.range(100, 10 * ms);
+  options.disk_read_max = prng.range(20, 1 * ms);
+  options.timer_lateness_max = prng.below(20 * ms);
+  options.blocking_max = prng.range(100, 40 * ms);
+  draw_network(prng, options.network);
+  draw_workload(prng, options.workload, options.log_bytes);
+  draw_faults(prng, options.faults);
+  if (overrides.nodes) options.nodes = *overrides.nodes;
+  if (overrides.policy) options.policy = *overrides.policy;
+  if (overrides.write_cache) options.write_cache = *overrides.write_cache;
+  if (overrides.log_bytes) options.log_bytes = *overrides.log_bytes;
+  if (overrides.no_faults) {
+    options.faults = FaultOptions{};
+    options.network.spike = options.network.cut = options.network.flip = Ratio{0, 1};
+  }
+  options.canary = overrides.canary;
+  options.replicas = std::min<std::uint32_t>(options.nodes, 3);
+  if (options.nodes >= 5 && prng.coin()) options.replicas = 5;
+  return options;
+}
+
+std::string describe(const RunOptions& o) {
+  std::string text;
+  const auto add = [&text](const char* name, std::uint64_t value) {
+    text += std::string(" ") + name + "=" + std::to_string(value);
+  };
+  const auto add_rate = [&](const char* name, Micros value) {
+    if (value != 0) add(name, value / ms);
+  };
+  text = "policy=" + o.policy + " write_cache=" + o.write_cache;
+  add("nodes", o.nodes);
+  add("replicas", o.replicas);
+  add("client_apart", o.client_apart ? 1 : 0);
+  add("volume_blocks", o.workload.volume_blocks);
+  add("log_bytes", o.log_bytes);
+  add("depth", o.workload.queue_depth);
+  add("blocks_max", o.workload.blocks_max);
+  add("chaos_ms", o.chaos / ms);
+  add("chunk", o.network.chunk_bytes_max);
+  if (o.network.spike.numerator != 0) add("spike_1_in", o.network.spike.denominator);
+  if (o.network.cut.numerator != 0) add("cut_1_in", o.network.cut.denominator);
+  if (o.network.flip.numerator != 0) add("flip_1_in", o.network.flip.denominator);
+  const FaultOptions& f = o.faults;
+  add_rate("crash_ms", f.crash);
+  add_rate("power_loss_ms", f.power_loss);
+  add_rate("power_loss_all_ms", f.power_loss_all);
+  add_rate("pause_ms", f.pause);
+  add_rate("partition_ms", f.partition);
+  add_rate("one_way_ms", f.one_way);
+  add_rate("reset_ms", f.reset);
+  add_rate("control_cut_ms", f.control_cut);
+  add_rate("controller_crash_ms", f.controller_crash);
+  add_rate("client_crash_ms", f.client_crash);
+  if (f.crash_in_blocking.numerator != 0)
+    add("crash_in_blocking_pct", f.crash_in_blocking.numerator);
+  if (f.control_duplicate.numerator != 0)
+    add("control_duplicate_pct", f.control_duplicate.numerator);
+  if (f.beyond_tolerance) text += " beyond_tolerance";
+  return text;
+}
+
+}  // namespace seawall::sim

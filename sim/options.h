@@ -1,0 +1,74 @@
+// Options: everything that a run draws from its seed before it starts, and how to say it.
+//
+// Purpose: a swarm. Each seed switches fault kinds on and off as a whole and draws its own rates
+// and sizes, so that rare combinations get runs of their own instead of being averaged away. Life
+// cycle: a value. Determinism: a function of the seed and of what the command line fixes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/control.h"
+#include "sim/network.h"
+
+namespace seawall::sim {
+
+struct WorkloadOptions {
+  std::uint64_t volume_blocks = 1024;
+  std::uint32_t queue_depth = 8;
+  std::uint32_t blocks_max = 4;  // of one request
+  Micros think_max = 20 * ms;    // between an answer and the next request of that place
+  std::uint32_t weight_write = 50, weight_read = 30, weight_flush = 6, weight_discard = 4,
+                weight_zero = 4;
+  Ratio fua = percent(10);
+  Ratio hot = percent(30);  // requests that go to the hot blocks
+  std::uint64_t hot_blocks = 8;
+};
+
+// Mean time between two faults of a kind; 0: this run has none of them.
+struct FaultOptions {
+  Micros crash = 0, power_loss = 0, power_loss_all = 0, pause = 0;
+  Micros partition = 0, one_way = 0, reset = 0;
+  Micros control_cut = 0, controller_crash = 0, client_crash = 0;
+  Ratio crash_in_blocking = {0, 1};  // a piece of blocking work in the middle of which it dies
+  Ratio control_duplicate = {0, 1};  // a control message that arrives twice, the second time late
+  bool beyond_tolerance = false;     // several machines may lose power before the first recovers
+  Micros down_max = 4 * seconds;     // how long a process stays down
+  Micros cut_max = 6 * seconds;      // how long a partition lasts
+  Micros pause_max = 3 * seconds;
+};
+
+struct RunOptions {
+  std::uint64_t seed = 1;
+  std::uint32_t nodes = 3;  // with a pool each
+  std::uint32_t replicas = 3;
+  bool client_apart = true;  // the front end's node has no replica
+  std::string policy = "quorum";
+  std::string write_cache = "writeback";
+  std::uint64_t log_bytes = 1 << 20;
+  Micros chaos = 20 * seconds;     // first phase
+  Micros converge = 90 * seconds;  // bound of the second
+  Micros disk_write_max = 400, disk_sync_max = 2 * ms, disk_read_max = 300;
+  Micros timer_lateness_max = 2 * ms;
+  Micros blocking_max = 5 * ms;
+  NetworkOptions network;
+  WorkloadOptions workload;
+  FaultOptions faults;
+  bool canary = false;  // plants nondeterminism, for the test of the harness
+};
+
+// What the command line fixes; the rest stays drawn.
+struct Overrides {
+  std::optional<std::uint32_t> nodes;
+  std::optional<std::string> policy;
+  std::optional<std::string> write_cache;
+  std::optional<std::uint64_t> log_bytes;
+  bool no_faults = false;
+  bool canary = false;
+};
+
+RunOptions draw_options(std::uint64_t seed, const Overrides& overrides);
+std::string describe(const RunOptions& options);
+
+}  // namespace seawall::sim

@@ -1,0 +1,240 @@
+#include "sim/process.h"
+
+#include <utility>
+
+#include "engine/base/check.h"
+#include "engine/base/limits.h"
+
+namespace seawall::sim {
+namespace {
+
+constexpr std::size_t arena_bytes = 48 << 20;
+constexpr Micros heartbeat_every = 250 * ms;
+constexpr std::uint64_t pool_bytes = 1ull << 40;
+
+runtime::NodeHostOptions host_options(NodeNumber node, std::uint64_t boot, ProcessStart start) {
+  runtime::NodeHostOptions options;
+  options.node = NodeId{node};
+  options.name = "n" + std::to_string(node);
+  options.pool_id = "pool" + std::to_string(node);
+  options.data_address = "n" + std::to_string(node);
+  options.process_start = start;
+  options.boot.hi = node;
+  options.boot.lo = boot;
+  options.heartbeats = false;  // the edge makes them, as in production
+  return options;
+}
+
+}  // namespace
+
+// The control edge: knows the stream's state, and drops what is said while there is none.
+class Process::Edge final : public control::ControlPort {
+ public:
+  Edge(ControlNet& net, NodeNumber node) : net_(net), node_(node) {}
+  void send(const control::FromNode& message) override { net_.from_node(node_, message); }
+
+ private:
+  ControlNet& net_;
+  NodeNumber node_;
+};
+
+// The kernel's side of a front end: requests in, answers out, payload in slots of the shard's pool.
+class Process::Device final : public BlockDevice {
+ public:
+  explicit Device(runtime::BufferPool& pool) : pool_(pool) {}
+
+  void set_attachment(runtime::Attachment* attachment) { attachment_ = attachment; }
+  void set_changed(std::function<void()> changed) { changed_ = std::move(changed); }
+
+  bool submit(const IoRequest& request, IoDone done) override {
+    if (attachment_ == nullptr || attachment_->ended()) return false;
+    runtime::ClientIo io;
+    io.op = request.kind;
+    io.lba = Lba{request.lba};
+    io.blocks = BlockCount{request.blocks};
+    io.fua = request.fua;
+    io.cookie = request.op;
+    if (request.kind == ClientOp::write) {
+      io.slot = pool_.take(request.blocks * limits::block_bytes);
+      if (io.slot == no_slot) return false;
+      for (std::uint64_t i = 0; i < request.blocks; ++i) {
+        fill_block(pool_.bytes(io.slot).subspan(i * limits::block_bytes, limits::block_bytes),
+                   request.op, request.lba + i);
+      }
+    }
+    if (!attachment_->submit(io)) {
+      if (io.slot != no_slot) pool_.unref(io.slot);
+      return false;
+    }
+    open_.emplace(request.op, std::move(done));
+    changed_();
+    return true;
+  }
+
+  void answered(std::uint64_t cookie, ClientStatus status, Slot slot) {
+    const auto it = open_.find(cookie);
+    CHECK(it != open_.end());
+    const IoDone done = std::move(it->second);
+    open_.erase(it);
+    // An attachment that is over fails everything alike; what its client must know is why.
+    if (status == ClientStatus::io_error && attachment_ != nullptr && attachment_->ended()) {
+      const bool lost =
+          std::string_view(attachment_->reason()).find("lacks") != std::string_view::npos;
+      status = lost ? ClientStatus::position_lost : ClientStatus::detached;
+    }
+    std::span<const std::byte> data;
+    if (slot != no_slot) data = pool_.bytes(slot);
+    done(status, data);
+    if (slot != no_slot) pool_.unref(slot);
+  }
+
+ private:
+  runtime::BufferPool& pool_;
+  runtime::Attachment* attachment_ = nullptr;
+  std::function<void()> changed_;
+  std::map<OpNumber, IoDone> open_;
+};
+
+Process::Process(const World& world_of_run, NodeNumber node, Micros clock_offset,
+                 std::uint64_t boot, ReplicaDisks& disks, bool offers_storage, Prng prng)
+    : world_(world_of_run),
+      node_(node),
+      boot_(boot),
+      offers_storage_(offers_storage),
+      prng_(prng),
+      owner_(world_.scheduler.new_owner()),
+      process_start_(prng_.next() | 1),
+      pool_(arena_bytes),
+      clock_(world_.scheduler, clock_offset),
+      transport_(world_.network, node, owner_, pool_),
+      timers_(world_.scheduler, clock_, owner_, world_.options.timer_lateness_max, prng_.fork()),
+      blocking_(world_.scheduler, world_.trace, node, owner_, world_.options.blocking_max,
+                prng_.fork()),
+      edge_(std::make_unique<Edge>(world_.control_net, node)),
+      scratch_(std::make_unique<runtime::ShardScratch>()),
+      shard_(std::make_unique<runtime::Shard>(
+          runtime::Shard{clock_, transport_, timers_, blocking_, *edge_, pool_, *scratch_})),
+      host_(std::make_unique<runtime::NodeHost>(*shard_, disks,
+                                                host_options(node, boot, process_start_))),
+      disks_(disks) {
+  disks_.plug(owner_);
+}
+
+Process::~Process() = default;
+
+void Process::start() {
+  world_.trace.add(TraceRecord{world_.scheduler.now(), What::start, node_, owner_.value()});
+  transport_.listen(
+      [this](LinkId link, const runtime::Frame& first) { host_->on_accepted(link, first); });
+  world_.scheduler.after(0, owner_, [this] { host_->start(); });
+  ControlNet::NodeSide side;
+  side.owner = owner_;
+  side.connected = [this] { send_register(); };
+  side.receive = [this](const control::ToNode& message) { receive(message); };
+  side.lost = [] {};
+  world_.control_net.node_up(node_, std::move(side));
+  world_.scheduler.after(prng_.below(heartbeat_every), owner_, [this] { heartbeat(); });
+}
+
+void Process::die(bool power_lost) {
+  world_.control_net.node_down(node_);
+  transport_.die(power_lost);
+  world_.scheduler.kill(owner_);
+}
+
+// --- the loop ---
+
+void Process::after_task() {
+  if (in_turn_) {
+    in_turn_ = false;
+    return;
+  }
+  if (turn_due_) return;
+  turn_due_ = true;
+  // Several callbacks share a turn, as they do in a real loop.
+  world_.scheduler.after(prng_.below(20), owner_, [this] { turn(); });
+}
+
+void Process::turn() {
+  turn_due_ = false;
+  in_turn_ = true;
+  host_->turn(clock_.now());
+}
+
+// --- control ---
+
+void Process::send_register() {
+  control::Register hello;
+  hello.node = NodeId{node_};
+  hello.name = "n" + std::to_string(node_);
+  hello.pool_id = "pool" + std::to_string(node_);
+  hello.data_address = "n" + std::to_string(node_);
+  hello.boot_hi = node_;
+  hello.boot_lo = boot_;
+  hello.process_start = process_start_;
+  hello.pool_bytes = offers_storage_ ? pool_bytes : 0;
+  hello.pool_free_bytes = hello.pool_bytes;
+  hello.replicas = host_->statuses();
+  edge_->send(hello);
+}
+
+void Process::heartbeat() {
+  control::Heartbeat beat;
+  beat.node = NodeId{node_};
+  beat.sequence = ++heartbeats_;
+  beat.pool_free_bytes = offers_storage_ ? pool_bytes : 0;
+  beat.replicas = host_->statuses();
+  edge_->send(beat);
+  world_.scheduler.after(heartbeat_every, owner_, [this] { heartbeat(); });
+}
+
+void Process::receive(const control::ToNode& message) { host_->on_control(message); }
+
+// --- the front end ---
+
+BlockDevice* Process::attach(const control::AttachmentView& view) {
+  if (runtime::Attachment* old = host_->find_attachment(view.volume); old != nullptr) {
+    if (device_ != nullptr) device_->set_attachment(nullptr);
+    retired_.push_back(std::move(device_));  // its last answers come in the next turn
+    host_->detach(view.volume);
+  }
+  auto device = std::make_unique<Device>(pool_);
+  Device* raw = device.get();
+  runtime::Attachment* attachment =
+      host_->attach(view, [raw](std::uint64_t cookie, ClientStatus status, Slot slot) {
+        raw->answered(cookie, status, slot);
+      });
+  if (attachment == nullptr) return nullptr;  // the old one is not gone yet
+  device->set_attachment(attachment);
+  device->set_changed([this] { after_task(); });
+  device_ = std::move(device);
+  after_task();
+  return device_.get();
+}
+
+// --- looking ---
+
+std::string Process::describe() const {
+  std::string text;
+  for (const ReplicaStatus& s : host_->statuses()) {
+    const auto mark = [](const std::optional<Lsn>& lsn) {
+      return lsn.has_value() ? std::to_string(lsn->value()) : std::string("-");
+    };
+    text +=
+        " [n" + std::to_string(node_) + " replica " + std::to_string(s.replica.value()) +
+        " epoch " + std::to_string(s.epoch.value()) + " promised " +
+        std::to_string(s.promised.value()) + " role " + std::to_string(static_cast<int>(s.role)) +
+        (s.serving ? " serving" : "") + " written " + std::to_string(s.marks.written.value()) +
+        " durable " + std::to_string(s.marks.durable.value()) + " applied " +
+        std::to_string(s.marks.applied.value()) + " committed " + mark(s.committed) + " stable " +
+        mark(s.stable) + (s.log_failed ? " LOG FAILED" : "") + " '" + s.reason + "'";
+    for (const PeerStatus& p : s.peers) {
+      text += " peer " + std::to_string(p.replica.value()) + " state " +
+              std::to_string(static_cast<int>(p.state)) + " '" + p.reason + "'";
+    }
+    text += "]";
+  }
+  return text;
+}
+
+}  // namespace seawall::sim
