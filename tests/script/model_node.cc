@@ -1,0 +1,197 @@
+#include "tests/script/model_node.h"
+
+#include <algorithm>
+
+#include "engine/base/chain.h"
+#include "engine/base/check.h"
+
+namespace seawall::script {
+
+// --- slots ---
+
+Slot SlotTable::lend(Payload payload) {
+  payload.references = 1;
+  const std::uint32_t number = next_++;
+  payloads_[number] = std::move(payload);
+  return Slot{number};
+}
+
+void SlotTable::reference(Slot slot) {
+  if (slot != no_slot) ++payloads_.at(slot.value()).references;
+}
+
+void SlotTable::drop(Slot slot) {
+  if (slot == no_slot) return;
+  const auto found = payloads_.find(slot.value());
+  CHECK_MSG(found != payloads_.end(), "a slot was dropped twice");
+  if (--found->second.references == 0) payloads_.erase(found);
+}
+
+const Payload& SlotTable::at(Slot slot) const { return payloads_.at(slot.value()); }
+
+// --- disk ---
+
+void ModelDisk::cut(Lsn upto) {
+  CHECK(upto >= start);
+  records.resize(std::min(records.size(), static_cast<std::size_t>((upto - start).value())));
+  written = std::min(written, upto);
+  durable = std::min(durable, upto);
+}
+
+ReplicaFacts ModelDisk::facts(ProcessStart process) const {
+  ReplicaFacts facts;
+  facts.incarnation = incarnation;
+  facts.replica = replica;
+  facts.process_start = process;
+  facts.promised = promised;
+  facts.seen_epoch = seen_epoch;
+  facts.seen_revision = seen_revision;
+  facts.marks = Watermarks{written, durable, applied, trimmed};
+  facts.last_term = term_at(written);
+  facts.chain = chain_at(written);
+  facts.intact = intact;
+  facts.floor = floor;
+  facts.marker = marker;
+  facts.damage = damage;
+  facts.size = size;
+  facts.terms = old_terms;
+  Term term = facts.terms.empty() ? Term{0} : facts.terms.back().term;
+  for (Lsn lsn = start; lsn < written; ++lsn) {
+    const RecordHeader& next = record(lsn.next()).header;
+    if (next.term == term) continue;
+    term = next.term;
+    if (facts.terms.full()) facts.terms.erase_at(0);
+    facts.terms.push_back(TermEntry{term, next.lsn, chain_at(lsn)});
+  }
+  return facts;
+}
+
+namespace {
+
+bool covers(const RecordHeader& header, std::uint64_t block) {
+  return changes_blocks(header.kind) && block >= header.lba.value() &&
+         block < header.lba.value() + header.blocks.value();
+}
+
+}  // namespace
+
+std::uint64_t ModelDisk::read(std::uint64_t block, Lsn upto) const {
+  for (Lsn lsn = upto; lsn > start && lsn > applied; lsn = lsn.prev()) {
+    const ModelRecord& entry = record(lsn);
+    if (covers(entry.header, block)) {
+      return entry.header.kind == RecordKind::write ? entry.value : 0;
+    }
+  }
+  const auto found = base.find(block);
+  return found == base.end() ? 0 : found->second.value;
+}
+
+void ModelDisk::fold(Lsn upto) {
+  while (applied < upto) {
+    applied = applied.next();
+    const ModelRecord& entry = record(applied);
+    if (!changes_blocks(entry.header.kind)) continue;
+    for (std::uint64_t i = 0; i < entry.header.blocks.value(); ++i) {
+      const bool write = entry.header.kind == RecordKind::write;
+      base[entry.header.lba.value() + i] = BaseBlock{applied, write ? entry.value : 0};
+    }
+  }
+}
+
+std::uint64_t digest_next(std::uint64_t digest, std::uint64_t block, const BaseBlock& content) {
+  return mix64(mix64(mix64(digest, block), content.last_lsn.value()), content.value);
+}
+
+// --- node ---
+
+void ModelNode::start(const CoreOptions& options) {
+  CHECK(!alive);
+  process = ProcessStart{process.value() + 1};
+  memory.assign(Core::memory_bytes(), std::byte{});
+  core = std::make_unique<Core>(options, memory);
+  alive = true;
+}
+
+void ModelNode::stop() {
+  core.reset();
+  alive = false;
+  wake.reset();
+  slots.clear();
+  supers.clear();
+  flush.reset();
+  completions.clear();
+  facts_for_events.clear();
+  pins.clear();
+  fold_limit = Lsn{};
+  frozen = 0;
+  base_cursors.clear();
+  reads.clear();
+  hold_write = hold_flush = hold_super = hold_read = false;
+}
+
+void ModelNode::crash() {
+  stop();
+  disk.cut(disk.written);
+  disk.durable = std::min(disk.durable, disk.written);
+}
+
+void ModelNode::lose_power() {
+  stop();
+  disk.cut(disk.durable);
+  disk.intact = false;
+}
+
+std::optional<Event> ModelNode::next_completion() {
+  if (!completions.empty()) {
+    Event event = completions.front();
+    completions.pop_front();
+    return event;
+  }
+  if (!supers.empty() && !hold_super) {
+    const command::WriteSuper update = supers.front();
+    supers.pop_front();
+    if (update.promise) disk.promised = std::max(disk.promised, *update.promise);
+    if (update.seen_epoch) disk.seen_epoch = *update.seen_epoch;
+    if (update.seen_revision) disk.seen_revision = *update.seen_revision;
+    if (update.intact) disk.intact = *update.intact;
+    if (update.clear_floor) disk.floor.reset();
+    if (update.clear_marker) disk.marker.reset();
+    return event::SuperWritten{update.token};
+  }
+  if (disk.written < disk.head() && !hold_write) {
+    disk.written = disk.head();
+    return event::LogWritten{disk.written};
+  }
+  if (flush && disk.written >= *flush && !hold_flush) {
+    const Lsn upto = *flush;
+    flush.reset();
+    if (upto <= disk.durable) return next_completion();
+    disk.durable = upto;
+    return event::LogDurable{upto};
+  }
+  if (!reads.empty() && !hold_read) {
+    const command::ReadData read = reads.front();
+    reads.pop_front();
+    Payload payload;
+    for (std::uint64_t i = 0; i < read.blocks.value(); ++i) {
+      payload.blocks.push_back(disk.read(read.lba.value() + i, disk.head()));
+    }
+    return event::ReadDone{read.token, Errc::ok, slots.lend(payload)};
+  }
+  return std::nullopt;
+}
+
+void ModelNode::checkpoint() {
+  if (frozen > 0 || disk.marker) return;
+  disk.fold(std::min(fold_limit, disk.durable));
+  completions.push_back(event::Checkpointed{disk.applied, disk.trimmed});
+}
+
+void ModelNode::trim() {
+  Lsn upto = disk.applied;
+  for (const auto& [pin, from] : pins) upto = std::min(upto, from.prev());
+  disk.trimmed = std::max(disk.trimmed, upto);
+  completions.push_back(event::Checkpointed{disk.applied, disk.trimmed});
+}
+
+}  // namespace seawall::script
