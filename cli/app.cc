@@ -55,6 +55,7 @@ void add_commands(CLI::App& app, Context& context) {
   CLI::App& node = add_group(app, "node", "Nodes of the cluster");
   add_node_list(node, context);
   add_watch(app, context);
+  add_bench(app, context);
 }
 
 std::vector<std::string> command_names(const CLI::App& app) {

@@ -49,6 +49,7 @@ void add_volume_create(CLI::App& volume, Context& context);
 void add_volume_list(CLI::App& volume, Context& context);
 void add_volume_show(CLI::App& volume, Context& context);
 void add_volume_delete(CLI::App& volume, Context& context);
+void add_bench(CLI::App& app, Context& context);
 void add_attach(CLI::App& app, Context& context);
 void add_detach(CLI::App& app, Context& context);
 void add_node_list(CLI::App& node, Context& context);
