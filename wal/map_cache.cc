@@ -57,6 +57,11 @@ SlotView view_slot(std::span<const std::byte> slot, std::uint64_t number, std::u
 
 }  // namespace
 
+std::uint64_t greatest_generation(std::span<const std::byte> slot, std::uint64_t number,
+                                  std::uint32_t magic) {
+  return view_slot(slot, number, magic).greatest;
+}
+
 bool Generations::counts(std::uint64_t generation) const {
   if (generation == 0 || generation < floor) return false;
   if (open != 0 && generation == open) return true;
@@ -352,6 +357,7 @@ MapPage* MapCache::next_dirty(std::size_t& cursor, std::uint64_t generation) {
 void MapCache::written(MapPage& page) {
   CHECK(page.pins > 0);
   --page.pins;
+  wake_all();  // it may go now: whoever starved may go on
 }
 
 void MapCache::forget_all() {

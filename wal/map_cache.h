@@ -40,6 +40,10 @@ struct PageChoice {
 PageChoice choose_slot(std::span<const std::byte> both, std::uint64_t number, std::uint32_t magic,
                        const Generations& generations);
 
+// Of the sectors that verify; 0: none does.
+std::uint64_t greatest_generation(std::span<const std::byte> slot, std::uint64_t number,
+                                  std::uint32_t magic);
+
 struct MapPage {
   std::uint64_t number = 0;
   std::uint64_t generation = 0;

@@ -197,7 +197,7 @@ void StoreImpl::on_read_part(Op& op) {
 
 void StoreImpl::finish_read(ReadContext& context) {
   const bool may_be_torn = context.folds_seen != folds_ || fold_.stage != FoldStage::idle ||
-                           base_write_.request != nullptr;
+                           base_write_.busy;
   if (context.result == Errc::corrupt && may_be_torn && ++context.attempts < attempts_max) {
     context.next_block = 0;
     context.folds_seen = folds_;

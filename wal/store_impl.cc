@@ -121,7 +121,7 @@ bool StoreImpl::idle() const {
   const bool queued = !failed_ && !quiescing_ && (open_ != nullptr || !sealed_.empty());
   const bool super = !super_writer_.busy() && (failed_ || rounds_wanted_ <= rounds_started_);
   const bool fold = fold_.stage == FoldStage::idle || (failed_ && fold_.running == 0);
-  const bool base = base_read_.request == nullptr && base_write_.request == nullptr &&
+  const bool base = base_reads_.empty() && base_writes_.empty() &&
                     base_flush_.stage == BaseFlush::Stage::idle;
   return writes && !queued && super && fold && base && !map_.loading() && reads_idle();
 }

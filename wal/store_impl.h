@@ -100,7 +100,6 @@ struct FoldOp {
   std::array<iovec, fold_iov_max> iov{};
   StoreImpl* store = nullptr;
   MapPage* page = nullptr;
-  AlignedBuffer page_copy;
   bool busy = false;
 };
 
@@ -133,6 +132,32 @@ struct FoldState {
   std::uint32_t running = 0;
   std::uint32_t syncs = 0;
   std::int64_t mapped_delta = 0;
+};
+
+inline constexpr std::size_t base_queue_max = 64;
+inline constexpr std::size_t lane_runs_max = 32;  // runs of present blocks in an extent of 64
+
+// One extent on its way from or to the base.
+struct BaseLane {
+  StoreImpl* store = nullptr;
+  std::array<Op, lane_runs_max> ops;
+  std::array<iovec, lane_runs_max> iov{};
+  std::uint32_t running = 0;
+  std::int64_t error = 0;
+  bool busy = false;
+  MapWaiter waiter;
+};
+
+struct BaseFlush {
+  enum class Stage : std::uint8_t { idle, waiting, pages, flush, super };
+  Stage stage = Stage::idle;
+  bool make_room = false;   // only pages, to let the lane go on
+  void (*done)(void*, Errc) = nullptr;
+  void* owner = nullptr;
+  bool asked = false;       // flush_base() waits behind queued writes
+  std::size_t cursor = 0;
+  std::uint32_t running = 0;
+  std::uint64_t round = 0;
 };
 
 class StoreImpl final : public Store {
@@ -231,10 +256,20 @@ class StoreImpl final : public Store {
   static void on_fold_read(Op& op);
   void fold_place();
   bool fold_place_record();
-  bool fold_place_range(std::uint64_t lba, std::uint32_t blocks, bool write);
-  bool fold_entry(std::uint64_t extent, std::uint32_t first, std::uint32_t blocks, bool write,
-                  const std::byte* from, const std::uint32_t* crcs);
+  bool fold_place_range(std::uint32_t blocks);
+  bool fold_entry(std::uint64_t extent, std::uint32_t first, std::uint32_t blocks);
+  [[nodiscard]] const std::byte* fold_payload(std::uint32_t block) const;
+  [[nodiscard]] bool fold_payload_verifies() const;
+  struct ExtentPages {
+    MapPage* entries = nullptr;
+    MapPage* bits = nullptr;
+  };
+  ExtentPages pages_of(std::uint64_t extent, MapWaiter& waiter);
+  void map_extent(MapPage& bits, std::uint64_t extent, bool on);
+  [[nodiscard]] bool fold_is_due() const;
+  [[nodiscard]] bool pump_is_due() const;
   void fold_write_base();
+  void fold_submit_moves();
   static void on_fold_write(Op& op);
   void fold_write_pages();
   static void on_fold_page(Op& op);
@@ -245,7 +280,7 @@ class StoreImpl final : public Store {
   static void on_map_ready(void* owner);
   FoldOp* free_fold_op();
   void set_generations();
-  void plan_trim();
+  void plan_trim(Lsn applied);
   void maybe_trim();
   void finish_trim();
   void pump_sweep();
@@ -254,14 +289,19 @@ class StoreImpl final : public Store {
   // --- base_io.cc ---
   void run_base_read();
   bool step_base_read();
+  void submit_lane(struct BaseLane& lane, Op::Kind kind, std::uint32_t physical,
+                   std::uint64_t present, std::byte* bytes);
   static void on_base_read(Op& op);
   void end_base_read(Errc result);
   void run_base_write();
+  bool step_base_write();
   static void on_base_write(Op& op);
   void end_base_write(Errc result);
   void run_flush_base();
+  void flush_base_pages();
+  void end_flush_base();
   static void on_flush_base(Op& op);
-  static void on_base_map(void* owner);
+  static void on_base_page(Op& op);
 
   // --- open.cc, rewind.cc ---
   Status open_files();
@@ -367,6 +407,7 @@ class StoreImpl final : public Store {
   MapWaiter fold_waiter_;
   Lsn fold_limit_;
   bool checkpoint_wanted_ = false;
+  std::uint64_t untrusted_round_ = 0;  // a rotten page is being noted in the super block
   std::uint64_t folds_ = 0;            // checkpoints that touched the base, begun
   std::optional<Instant> oldest_unfolded_;
   std::uint32_t freezes_ = 0;
@@ -378,29 +419,11 @@ class StoreImpl final : public Store {
   std::uint64_t extents_mapped_ = 0;
 
   // base lanes
-  struct BaseRead {
-    BaseReadOp* request = nullptr;
-    std::uint64_t extent = 0;
-    std::uint32_t running = 0;
-    bool issued = false;
-    Errc result = Errc::ok;
-    MapWaiter waiter;
-  };
-  BaseRead base_read_;
-  struct BaseWrite {
-    BaseWriteOp* request = nullptr;
-    std::uint32_t running = 0;
-    Errc result = Errc::ok;
-    MapWaiter waiter;
-  };
-  BaseWrite base_write_;
-  struct BaseFlush {
-    void (*done)(void*, Errc) = nullptr;
-    void* owner = nullptr;
-    std::uint64_t round = 0;
-    enum class Stage : std::uint8_t { idle, pages, flush, super } stage = Stage::idle;
-    bool make_room = false;
-  };
+  BaseLane base_read_;
+  BaseLane base_write_;
+  RingBuffer<BaseReadOp*, base_queue_max> base_reads_;
+  RingBuffer<BaseWriteOp*, base_queue_max> base_writes_;
+  std::uint64_t base_read_extent_ = 0;
   BaseFlush base_flush_;
   bool base_lane_open_ = false;        // the checkpointer rests
   bool lane_folded_ = false;           // a checkpoint ran behind the base lane

@@ -62,10 +62,14 @@ void StoreImpl::on_super_done(void* owner, int error) {
   store.rounds_done_ = store.rounds_started_;
   ++store.stats_.super_writes;
   store.apply_super_facts();
+  if (store.trim_round_ != 0 && store.trim_round_ <= store.rounds_done_) store.finish_trim();
+  const FoldState& fold = store.fold_;
+  if (fold.stage == FoldStage::commit && fold.super_round <= store.rounds_done_) {
+    store.fold_committed();
+  }
   while (!store.tokens_.empty() && store.tokens_.front().round <= store.rounds_done_) {
     store.sink_.on_super_written(store.tokens_.pop_front().token);
   }
-  if (store.trim_round_ != 0 && store.trim_round_ <= store.rounds_done_) store.finish_trim();
 }
 
 // What the super block proves, as facts.
