@@ -1,11 +1,11 @@
 // The seam between a node's data plane (shards) and its control edge (gRPC threads).
 //
-// Purpose: the control edge codes against NodeDaemon and never sees a shard; the daemon codes against
-// ControlEdge and never sees gRPC. main.cc makes the edge, then the daemon with it, then starts both.
-// Threads: every call of NodeDaemon may come from any thread and never blocks: it posts to the
-// bounded mailbox of the shard that owns the volume. Callbacks run on a shard's thread: they must
-// not block, and may post again. ControlEdge::send() is called from shard threads.
-// Ownership: values are copied or moved; the edge outlives the daemon's shards.
+// Purpose: the control edge codes against NodeDaemon and never sees a shard; the daemon codes
+// against ControlEdge and never sees gRPC. main.cc makes the edge, then the daemon with it, then
+// starts both. Threads: every call of NodeDaemon may come from any thread and never blocks: it
+// posts to the bounded mailbox of the shard that owns the volume. Callbacks run on a shard's
+// thread: they must not block, and may post again. ControlEdge::send() is called from shard
+// threads. Ownership: values are copied or moved; the edge outlives the daemon's shards.
 // Errors: an Outcome with a code and a sentence; a full mailbox answers Errc::busy at once.
 #pragma once
 
@@ -79,9 +79,9 @@ class NodeDaemon {
   // the edge drops its connection and registers anew, nothing is half-delivered.
   virtual Status post(const control::ToNode& message) = 0;
 
-  // Starts to serve an attachment; done when the socket accepts clients (the primary may still be on
-  // its way: I/O is held meanwhile). A second attach of a served volume is refused, one with the same
-  // generation and socket is answered as done.
+  // Starts to serve an attachment; done when the socket accepts clients (the primary may still be
+  // on its way: I/O is held meanwhile). A second attach of a served volume is refused, one with the
+  // same generation and socket is answered as done.
   virtual void attach(AttachRequest request, std::function<void(Attached)> done) = 0;
   // Ends an attachment: no new requests, what is in flight gets EIO after a bounded drain.
   virtual void detach(VolumeId volume, AttachmentId attachment,
@@ -92,9 +92,10 @@ class NodeDaemon {
 
 // The control edge: the stream to the controller and the node's local gRPC.
 //
-// send() hands over what a shard has to say; it never blocks, and drops everything while there is no
-// connection. Register (on each new connection) and Heartbeat (every 250 ms) are made by the edge
-// itself from NodeDaemon::status(); the daemon does not pass on those two kinds from its shards.
+// send() hands over what a shard has to say; it never blocks, and drops everything while there is
+// no connection. Register (on each new connection) and Heartbeat (every 250 ms) are made by the
+// edge itself from NodeDaemon::status(); the daemon does not pass on those two kinds from its
+// shards.
 class ControlEdge : public control::ControlPort {
  public:
   // Begins to dial and to serve. The daemon outlives stop().

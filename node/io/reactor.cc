@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "engine/base/check.h"
 #include "engine/base/fatal.h"
@@ -198,7 +199,7 @@ void Reactor::enter(Duration wait_max) {
     const Instant now = clock_.now();
     wait = std::min(wait, *next > now ? *next - now : Duration::zero());
   }
-  if (io_uring_cq_ready(&ring_) > 0 || stopping()) wait = Duration::zero();
+  if (std::exchange(again_, false) || io_uring_cq_ready(&ring_) > 0 || stopping()) wait = Duration::zero();
   int result = 0;
   if (wait.is_zero()) {
     result = io_uring_submit_and_get_events(&ring_);

@@ -82,6 +82,8 @@ class Reactor final : public runtime::Timers {
   void submit(io_uring_sqe* entry, RingOp& op);
   // Calls op.done with `result` in the next pass.
   void defer(RingOp& op, std::int32_t result);
+  // The next pass follows without sleeping.
+  void again() { again_ = true; }
   // Calls user.on_flush() once at the end of this pass.
   void flush_later(Flushable& user);
   void forget_flush(Flushable& user);
@@ -124,6 +126,7 @@ class Reactor final : public runtime::Timers {
   io_uring ring_{};
   bool ring_open_ = false;
   bool enabled_ = false;
+  bool again_ = false;
   int event_fd_ = -1;
 
   Instant now_;

@@ -59,9 +59,13 @@ TcpTransport::TcpTransport(Reactor& reactor, runtime::BufferPool& pool, LinkGree
 }
 
 TcpTransport::~TcpTransport() {
+  close_all();
   reactor_.cancel(*this);
-  for (auto& link : links_) {
-    if (link != nullptr) Stream::retire(std::move(link->stream));
+}
+
+void TcpTransport::close_all() {
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if (links_[i] != nullptr) close(links_[i]->id);
   }
 }
 

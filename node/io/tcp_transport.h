@@ -57,6 +57,8 @@ class TcpTransport final : public runtime::Transport, private runtime::TimerUser
 
   // Takes over a connection whose first frame the acceptor has read.
   void take(AcceptedLink accepted);
+  // Ends every link without a word to its user: the users are gone.
+  void close_all();
   // Retries links that wait for a pool slot; once a pass.
   void retry_parked();
   std::size_t links() const { return links_in_use_; }
