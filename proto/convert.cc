@@ -437,6 +437,7 @@ bool from_proto(const v1::ControllerMessage& in, control::ToNode& out) {
     case v1::ControllerMessage::kRefuse: return read_into<control::Refuse>(in.refuse(), out);
     case v1::ControllerMessage::kAttachment:
       return from_proto(in.attachment(), out.emplace<control::AttachmentView>());
+    case v1::ControllerMessage::kRejected:  // never reaches a shard
     case v1::ControllerMessage::KIND_NOT_SET: return false;
   }
   return false;

@@ -1,0 +1,192 @@
+#include "controller/api/project.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "controller/core/health.h"
+
+namespace seawall::controller {
+namespace {
+
+const char* word_of(VolumeState state) {
+  switch (state) {
+    case VolumeState::creating: return "creating";
+    case VolumeState::ready: return "ready";
+    case VolumeState::deleting: return "deleting";
+  }
+  return "unknown";
+}
+
+const char* word_of(Role role) {
+  switch (role) {
+    case Role::none: return "none";
+    case Role::replica: return "replica";
+    case Role::promoting: return "promoting";
+    case Role::primary: return "primary";
+    case Role::stepped_down: return "stepped_down";
+  }
+  return "none";
+}
+
+const char* word_of(ReplicaState state) {
+  switch (state) {
+    case ReplicaState::in_sync: return "in_sync";
+    case ReplicaState::catching_up: return "catching_up";
+    case ReplicaState::rebuilding: return "rebuilding";
+    case ReplicaState::rewinding: return "rewinding";
+    case ReplicaState::proving: return "proving";
+    case ReplicaState::unreachable: return "unreachable";
+    case ReplicaState::failed: return "failed";
+    case ReplicaState::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+const char* word_of(RecoveryKind kind) {
+  switch (kind) {
+    case RecoveryKind::none: return "none";
+    case RecoveryKind::attach: return "attach";
+    case RecoveryKind::rewind: return "rewind";
+    case RecoveryKind::catch_up: return "catch_up";
+    case RecoveryKind::delta: return "delta";
+    case RecoveryKind::full: return "full";
+  }
+  return "none";
+}
+
+std::string node_name(const Core& core, NodeId id) {
+  const auto at = core.nodes().find(id);
+  return at == core.nodes().end() ? std::string() : at->second.record.name;
+}
+
+void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRecord& replica,
+                  const ReplicaHealth& health, v1::ReplicaView& out) {
+  out.set_id(replica.id.value());
+  out.set_node_id(replica.node.value());
+  out.set_node(node_name(core, replica.node));
+  out.set_address(replica.address);
+  out.set_endpoint_version(replica.endpoint.value());
+  out.set_role("none");
+  out.set_state(word_of(health.state));
+  out.set_reason(health.reason);
+  out.set_member(record.is_member(replica.id));
+  out.set_in_sync_member(record.config.policy == Policy::in_sync &&
+                         record.config.in_sync.contains(replica.id));
+  out.set_session_kind("none");
+  if (health.status != nullptr) {
+    const ReplicaStatus& status = *health.status;
+    const bool there = health.state != ReplicaState::unreachable;
+    out.set_role(there ? word_of(status.role) : "none");
+    out.set_promised(status.promised.value());
+    out.set_epoch(status.epoch.value());
+    out.set_written(status.marks.written.value());
+    out.set_durable(status.marks.durable.value());
+    out.set_applied(status.marks.applied.value());
+    out.set_trimmed(status.marks.trimmed.value());
+    if (status.committed) out.set_committed(status.committed->value());
+    if (status.stable) out.set_stable(status.stable->value());
+  }
+  if (health.peer != nullptr) {
+    out.set_session_kind(word_of(health.peer->kind));
+    out.set_session_epoch(health.peer->session.epoch.value());
+    out.set_session_counter(health.peer->session.counter);
+    out.set_bytes_total(health.peer->bytes_total);
+    out.set_bytes_left(health.peer->bytes_left);
+  }
+}
+
+void fill_volume(const Core& core, const Core::VolumeNow& volume, Instant now, v1::Volume& out) {
+  const VolumeRecord& record = *volume.record;
+  const HealthView health = project_health(core, volume, now);
+  out.set_name(record.name);
+  out.set_id(record.id.to_hex().data());
+  out.set_incarnation(record.incarnation.to_hex().data());
+  out.set_state(word_of(record.state));
+  out.set_health(health_name(health.health));
+  out.set_reason(health.reason);
+  out.set_size_bytes(record.size.value() * limits::block_bytes);
+  out.set_log_bytes(record.log_bytes);
+  out.set_policy(record.config.policy == Policy::quorum ? "quorum" : "in-sync");
+  out.set_min_in_sync(record.config.min_in_sync);
+  out.set_write_cache(record.config.write_cache == WriteCache::none ? "none" : "writeback");
+  out.set_epoch(record.epoch.value());
+  out.set_pending_epoch(record.pending ? record.pending->value() : 0);
+  out.set_revision(record.revision.value());
+  out.set_primary(record.primary.value());
+  const ReplicaRecord* primary = record.replica(record.primary);
+  if (primary != nullptr) out.set_primary_node(node_name(core, primary->node));
+  out.set_serving(health.serving);
+  for (std::size_t i = 0; i < record.replicas.size(); ++i) {
+    fill_replica(core, record, record.replicas[i], health.replicas[i], *out.add_replicas());
+  }
+  for (const AttachmentRecord& attachment : record.attachments) {
+    v1::AttachmentInfo& each = *out.add_attachments();
+    each.set_generation(attachment.generation.value());
+    each.set_node_id(attachment.node.value());
+    each.set_node(node_name(core, attachment.node));
+  }
+  out.set_io_timeout_ms(record.io_timeout_ms);
+  out.set_required(health.required);
+  out.set_eligible(health.eligible);
+  out.set_after_power_loss(record.after_power_loss);
+}
+
+void fill_node(const Core& core, const NodeSeen& node, Instant now, v1::Node& out) {
+  const NodeRecord& record = node.record;
+  const bool alive = node.heard && is_alive(core.nodes(), record.id, now, core.options());
+  out.set_id(record.id.value());
+  out.set_name(record.name);
+  out.set_state(!alive ? "down" : (node.session == 0 ? "suspect" : "alive"));
+  out.set_data_address(record.data_address);
+  out.set_http_address(record.http_address);
+  out.set_pool_id(record.pool_id);
+  out.set_pool_bytes(record.pool_bytes);
+  out.set_pool_free_bytes(node.free_bytes);
+  out.set_process_start(record.process_start.value());
+  if (node.heard) out.set_heard_ms_ago((now - node.heard_at).value());
+  std::uint32_t replicas = 0;
+  std::uint32_t primaries = 0;
+  for (const Core::VolumeNow& volume : core.volumes()) {
+    for (const ReplicaRecord& replica : volume.record->replicas) {
+      if (replica.node != record.id) continue;
+      ++replicas;
+      if (replica.id == volume.record->primary) ++primaries;
+    }
+  }
+  out.set_replicas(replicas);
+  out.set_primaries(primaries);
+}
+
+}  // namespace
+
+v1::Cluster project_cluster(const Core& core, Instant now) {
+  v1::Cluster cluster;
+  std::vector<Core::VolumeNow> volumes = core.volumes();
+  std::sort(volumes.begin(), volumes.end(), [](const Core::VolumeNow& a, const Core::VolumeNow& b) {
+    return a.record->name < b.record->name;
+  });
+  for (const Core::VolumeNow& volume : volumes) {
+    if (volume.record->state == VolumeState::deleting) continue;  // its name is free again
+    fill_volume(core, volume, now, *cluster.add_volumes());
+  }
+  std::vector<const NodeSeen*> nodes;
+  for (const auto& [id, node] : core.nodes()) nodes.push_back(&node);
+  std::sort(nodes.begin(), nodes.end(), [](const NodeSeen* a, const NodeSeen* b) {
+    return a->record.name != b->record.name ? a->record.name < b->record.name
+                                            : a->record.id < b->record.id;
+  });
+  for (const NodeSeen* node : nodes) fill_node(core, *node, now, *cluster.add_nodes());
+  return cluster;
+}
+
+std::optional<v1::Volume> project_volume(const Core& core, const std::string& name, Instant now) {
+  for (const Core::VolumeNow& volume : core.volumes()) {
+    if (volume.record->name != name || volume.record->state == VolumeState::deleting) continue;
+    v1::Volume out;
+    fill_volume(core, volume, now, out);
+    return out;
+  }
+  return std::nullopt;
+}
+
+}  // namespace seawall::controller
