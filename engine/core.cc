@@ -89,6 +89,10 @@ void Engine::on(const event::Opened& event) {
   CHECK(event.facts != nullptr);
   context_.facts = *event.facts;
   context_.log.adopt(context_.facts);
+  for (const RecordHeader& header : event.tail) {
+    CHECK(header.lsn <= context_.facts.marks.written);
+    attachments_.fold(header);
+  }
   context_.promised = context_.facts.promised;
   context_.opened = true;
   // A grant given before the restart is forgotten: a full lease is waited out.

@@ -204,7 +204,12 @@ void Cluster::on_client_command(ModelNode& node, const Command& command) {
     node.reads.push_back(*read);
   } else if (const auto* complete = std::get_if<command::Complete>(&command)) {
     const ClientDone& done = complete->done;
-    if (client_.link != complete->link || done.status != ClientStatus::ok) return;
+    if (client_.link != complete->link) return;
+    if (on_done) {
+      on_done(done, done.slot == no_slot ? std::vector<std::uint64_t>{}
+                                         : node.slots.at(done.slot).blocks);
+    }
+    if (done.status != ClientStatus::ok) return;
     client_.open.erase(done.request.value());
     client_.seen = std::max(client_.seen.value_or(Position{}), done.seen);
   } else if (const auto* reply = std::get_if<command::AttachReply>(&command)) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -50,6 +51,9 @@ class Cluster {
   void feed(ModelNode& node, const Event& event);
   void advance(std::uint64_t milliseconds);
   void stabilize();
+  // One thing that could happen now, chosen by `choice` among all; false: nothing can.
+  bool one_of_many(std::uint64_t choice);
+  void pass(std::uint64_t milliseconds);  // time alone, and the ticks that are due
   // One frame of a link direction: delivered, dropped or delivered twice.
   enum class Fate { deliver, drop, twice, swap };
   bool next_frame(ReplicaId from, ReplicaId to, Fate fate);
@@ -82,6 +86,8 @@ class Cluster {
   std::map<std::uint64_t, ConfigProposal>& proposals() { return proposals_; }
   [[nodiscard]] Instant now() const { return now_; }
   bool trace = false;
+  // Told of every completion of the client's current link, with the data of a read.
+  std::function<void(const ClientDone&, const std::vector<std::uint64_t>&)> on_done;
   std::string take_output() { return std::exchange(output_, {}); }
   [[nodiscard]] bool broken() const { return broken_; }
   std::string compare(const std::vector<std::uint64_t>& ids);

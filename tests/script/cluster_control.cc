@@ -55,6 +55,40 @@ void Cluster::advance(std::uint64_t milliseconds) {
   say("BROKEN: ticks without end");
 }
 
+void Cluster::pass(std::uint64_t milliseconds) {
+  now_ += Duration{milliseconds};
+  for (ModelNode& node : nodes_) {
+    if (!node.alive || !node.wake || *node.wake > now_) continue;
+    node.wake.reset();
+    feed(node, event::Tick{});
+  }
+}
+
+bool Cluster::one_of_many(std::uint64_t choice) {
+  std::vector<Direction> directions;
+  for (const auto& [direction, queue] : frames_) {
+    if (!queue.empty() && !held_.contains(direction)) directions.push_back(direction);
+  }
+  const std::size_t count = nodes_.size() + directions.size() + 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t pick = (choice + i) % count;
+    if (pick < nodes_.size()) {
+      if (!nodes_[pick].alive) continue;
+      const std::optional<Event> event = nodes_[pick].next_completion();
+      if (!event) continue;
+      feed(nodes_[pick], *event);
+      return true;
+    }
+    if (pick == count - 1) {
+      if (dial_pending()) return true;
+      continue;
+    }
+    const auto [from, to] = directions[pick - nodes_.size()];
+    if (next_frame(ReplicaId{from}, ReplicaId{to}, Fate::deliver)) return true;
+  }
+  return false;
+}
+
 // --- nodes ---
 
 void Cluster::crash(std::uint64_t id, bool power) {
@@ -72,7 +106,9 @@ void Cluster::restart(std::uint64_t id) {
   ModelNode& back = node(id);
   back.start(options());
   const ReplicaFacts facts = back.disk.facts(back.process);
-  feed(back, event::Opened{&facts});
+  std::vector<RecordHeader> tail;
+  for (const ModelRecord& record : back.disk.records) tail.push_back(record.header);
+  feed(back, event::Opened{&facts, tail});
 }
 
 // --- controller ---

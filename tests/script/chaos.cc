@@ -1,0 +1,295 @@
+#include "tests/script/chaos.h"
+
+#include "engine/engine.h"
+
+namespace seawall::script {
+namespace {
+
+constexpr std::uint64_t blocks = 6;
+constexpr std::size_t open_max = 12;
+
+}  // namespace
+
+Chaos::Chaos(std::uint64_t seed, const ChaosOptions& options) : options_(options), random_(seed) {
+  Configuration config;
+  for (std::uint64_t id = 1; id <= options.replicas; ++id) config.members.push_back(ReplicaId{id});
+  config.in_sync = config.members;
+  config.policy = options.policy;
+  config.write_cache = options.cache;
+  config.min_in_sync = 1;
+  cluster_.create(options.replicas, config);
+  cluster_.on_done = [this](const ClientDone& done, const std::vector<std::uint64_t>& data) {
+    on_done(done, data);
+  };
+}
+
+void Chaos::fail(const std::string& why) {
+  if (failure_.empty()) failure_ = why;
+}
+
+std::uint64_t Chaos::leader() const {
+  std::uint64_t best = 0;
+  Epoch epoch;
+  for (const ModelNode& node : const_cast<Cluster&>(cluster_).nodes()) {
+    if (!node.alive) continue;
+    const Primary& primary = node.core->engine().primary();
+    if (primary.serving() && primary.epoch() > epoch) {
+      best = node.id.value();
+      epoch = primary.epoch();
+    }
+  }
+  return best;
+}
+
+// --- client ---
+
+void Chaos::on_done(const ClientDone& done, const std::vector<std::uint64_t>& data) {
+  const std::uint64_t number = done.request.value();
+  const auto found = open_.find(number);
+  if (done.status != ClientStatus::ok) {
+    const bool retry = done.status == ClientStatus::not_primary ||
+                       done.status == ClientStatus::not_serving ||
+                       done.status == ClientStatus::busy ||
+                       done.status == ClientStatus::stale_connection;
+    if (!retry) fail(std::string("a request ended in ") + std::to_string(int(done.status)));
+    attached_ = false;
+    return;
+  }
+  if (found == open_.end()) {
+    fail("r" + std::to_string(number) + " completed twice");
+    return;
+  }
+  const Request request = found->second;
+  open_.erase(found);
+  if (request.op == ClientOp::read) {
+    const std::uint64_t value = data.at(0);
+    if (value < request.floor || value > newest_[request.block]) {
+      fail("block " + std::to_string(request.block) + " read " + std::to_string(value) +
+           ", at least " + std::to_string(request.floor) + " was due");
+    }
+    floor_[request.block] = std::max(floor_[request.block], value);
+  } else if (request.op != ClientOp::flush) {
+    for (std::uint64_t i = 0; i < request.blocks; ++i) {
+      floor_[request.block + i] = std::max(floor_[request.block + i], number);
+    }
+  }
+}
+
+void Chaos::send(std::uint64_t number) {
+  const Request& request = open_.at(number);
+  cluster_.ask(request.op, number, request.block, request.blocks, request.fua);
+}
+
+void Chaos::reattach() {
+  const std::uint64_t target = random_.chance(one_in(4))
+                                   ? random_.range(1, options_.replicas)
+                                   : leader();
+  if (target == 0 || !cluster_.node(target).alive) return;
+  cluster_.attach(target, true);
+  if (!cluster_.client().link) return;
+  attached_ = true;
+  const std::map<std::uint64_t, Request> resend = open_;
+  for (const auto& [number, request] : resend) {
+    if (attached_ && open_.contains(number)) send(number);
+  }
+}
+
+void Chaos::client_step() {
+  if (!attached_ || !cluster_.client().link || !cluster_.node(cluster_.client().node).alive) {
+    attached_ = false;
+    reattach();
+    return;
+  }
+  if (random_.chance(one_in(200))) {
+    attached_ = false;
+    return;
+  }
+  if (open_.size() >= open_max || healed_) return;
+  const std::uint64_t number = next_request_++;
+  Request request;
+  request.block = random_.below(blocks);
+  const std::uint64_t kind = random_.below(10);
+  request.op = kind < 5 ? ClientOp::write : kind < 9 ? ClientOp::read : ClientOp::flush;
+  if (request.op == ClientOp::write) {
+    request.blocks = random_.range(1, blocks - request.block);
+    request.fua = random_.chance(one_in(8));
+    for (std::uint64_t i = 0; i < request.blocks; ++i) newest_[request.block + i] = number;
+  }
+  request.floor = floor_[request.block];
+  open_[number] = request;
+  send(number);
+}
+
+// --- faults ---
+
+void Chaos::fault_step() {
+  const std::uint64_t id = random_.range(1, options_.replicas);
+  const std::uint64_t other = random_.range(1, options_.replicas);
+  ModelNode& node = cluster_.node(id);
+  switch (random_.below(12)) {
+    case 0:
+    case 1:
+      if (!node.alive) {
+        cluster_.restart(id);
+        if (cluster_.record().epoch > Epoch{0} && random_.coin()) {
+          cluster_.assign(cluster_.record(), {id});
+        }
+      } else {
+        bool others_intact = true;
+        for (const ModelNode& each : cluster_.nodes()) {
+          if (each.id != node.id && (!each.alive || !each.disk.intact)) others_intact = false;
+        }
+        cluster_.crash(id, options_.power && others_intact && random_.coin());
+      }
+      break;
+    case 2:
+    case 3:
+      if (id != other) cluster_.hold(id, other, random_.coin());
+      break;
+    case 4:
+      if (id != other) cluster_.break_link(id, other);
+      break;
+    case 5:
+    case 6:
+      if (id != other) cluster_.heal(id, other);
+      break;
+    case 7: node.hold_write = random_.coin(); break;
+    case 8: node.hold_flush = random_.coin(); break;
+    case 9: node.hold_super = random_.chance(one_in(4)); break;
+    case 10:
+      if (node.alive) node.checkpoint();
+      if (node.alive && random_.coin()) node.trim();
+      break;
+    case 11: node.hold_read = random_.chance(one_in(3)); break;
+    default: break;
+  }
+}
+
+// --- controller ---
+
+void Chaos::fence_all() {
+  pending_epoch_ = ++epoch_;
+  fenced_for_ = 0;
+  cluster_.reports().clear();
+  for (const ModelNode& node : cluster_.nodes()) {
+    if (node.alive && (healed_ || random_.chance(percent(80)))) {
+      cluster_.fence(pending_epoch_, {node.id.value()});
+    }
+  }
+}
+
+void Chaos::try_elect() {
+  const PromotionDecision decision = cluster_.decide(pending_epoch_, fenced_for_, 200);
+  if (decision.kind != PromotionKind::promote) {
+    fenced_for_ += 500;
+    if (random_.chance(one_in(10)) || decision.kind == PromotionKind::impossible) fence_all();
+    return;
+  }
+  Assignment next = cluster_.make_assignment(pending_epoch_, decision.winner.value());
+  next.config = decision.config;
+  next.winner_start = decision.winner_start;
+  next.winner_position = decision.winner_position;
+  cluster_.record() = next;
+  cluster_.proposals().clear();
+  pending_epoch_ = 0;
+  for (const ModelNode& node : cluster_.nodes()) {
+    if (node.alive && (healed_ || random_.chance(percent(80)))) {
+      cluster_.assign(next, {node.id.value()});
+    }
+  }
+}
+
+void Chaos::controller_step() {
+  if (!cluster_.proposals().empty() && random_.chance(one_in(3))) {
+    const std::uint64_t how = random_.below(4);
+    if (how == 0 && !healed_) cluster_.proposals().clear();  // lost
+    else if (how == 1) cluster_.refuse_proposal();
+    else cluster_.accept_proposal(healed_ || how == 2);
+  }
+  if (pending_epoch_ != 0) {
+    if (random_.chance(one_in(5))) try_elect();
+    return;
+  }
+  leaderless_ = leader() == 0 ? leaderless_ + 1 : 0;
+  if (leaderless_ > 60 || (!healed_ && random_.chance(one_in(400)))) {
+    leaderless_ = 0;
+    fence_all();
+  } else if (random_.chance(one_in(20))) {
+    const std::uint64_t id = random_.range(1, options_.replicas);
+    if (cluster_.record().epoch > Epoch{0}) cluster_.assign(cluster_.record(), {id});
+  }
+}
+
+// --- the walk ---
+
+void Chaos::one_step() {
+  for (std::uint64_t left = random_.below(12); left > 0; --left) {
+    cluster_.one_of_many(random_.next());
+  }
+  if (random_.chance(percent(30))) cluster_.pass(random_.below(healed_ ? 200 : 60));
+  if (random_.chance(percent(40))) client_step();
+  if (!healed_ && random_.chance(percent(4))) fault_step();
+  if (random_.chance(percent(25))) controller_step();
+}
+
+void Chaos::heal_everything() {
+  healed_ = true;
+  for (ModelNode& node : cluster_.nodes()) {
+    node.hold_write = node.hold_flush = node.hold_super = node.hold_read = false;
+    for (const ModelNode& other : cluster_.nodes()) {
+      if (node.id == other.id) continue;
+      cluster_.heal(node.id.value(), other.id.value());
+      cluster_.hold(node.id.value(), other.id.value(), false);
+    }
+    if (!node.alive) cluster_.restart(node.id.value());
+  }
+}
+
+bool Chaos::settle() {
+  for (int round = 0; round < 6000; ++round) {
+    one_step();
+    if (!failure_.empty() || cluster_.broken()) return true;
+    const std::uint64_t head = leader();
+    if (head == 0 || !open_.empty() || pending_epoch_ != 0) continue;
+    const Primary& primary = cluster_.node(head).core->engine().primary();
+    bool all = cluster_.record().config.policy == Policy::quorum ||
+               cluster_.record().config.in_sync.size() == options_.replicas;
+    for (const Peer& peer : primary.peers()) all = all && peer.in_sync;
+    if (all) return true;
+  }
+  return false;
+}
+
+std::string Chaos::final_checks() {
+  cluster_.stabilize();
+  std::vector<std::uint64_t> all;
+  for (const ModelNode& node : cluster_.nodes()) {
+    all.push_back(node.id.value());
+    if (node.slots.in_use() != 0) return "slots are left";
+  }
+  const std::string equal = cluster_.compare(all);
+  if (equal != "equal") return equal;
+  const ModelDisk& disk = cluster_.node(1).disk;
+  for (const auto& [block, least] : floor_) {
+    if (disk.read(block, disk.head()) < least) return "a completed write is gone";
+  }
+  return "";
+}
+
+std::string Chaos::run() {
+  fence_all();
+  for (std::uint64_t step = 0; step < options_.steps; ++step) {
+    one_step();
+    if (cluster_.broken()) return cluster_.take_output();
+    if (!failure_.empty()) return failure_;
+    if (!cluster_.trace) cluster_.take_output();
+  }
+  heal_everything();
+  const bool settled = settle();
+  if (cluster_.broken()) return cluster_.take_output();
+  if (!failure_.empty()) return failure_;
+  if (!settled) return "it does not come to rest: " + std::to_string(open_.size()) + " open";
+  return final_checks();
+}
+
+}  // namespace seawall::script
