@@ -2,8 +2,9 @@
 //
 // Purpose: carries out StreamLog, one at a time a peer; the same frames as live records.
 // Life cycle: one a replica, with its Store. Thread: the shard's. Ownership: a read buffer while a
-// read runs, a slot a record until its frame has left. Bounds: four streams a member, one buffer each; a stream
-// does not begin while its link has `queued_max` bytes to send, or while the pool has no room.
+// read runs, a slot a record until its frame has left. Bounds: four streams a
+// member, one buffer each; a stream does not begin while its link has `queued_max` bytes to send,
+// or while the pool has no room.
 // Errors: a read error ends the stream with ok = false.
 #pragma once
 
