@@ -10,9 +10,9 @@
 // a payload is summed once a receiver and never again.
 //
 // A receiver calls, in this order: decode_header (CRC, magic, version, type, caps), the link's
-// state x type table (admits), check_meta, only then it takes a pool slot of payload_length,
-// and at last check_payload, which also fills the slot's CRCs. Any error ends the link, never the
-// process. Thread: any. Ownership: nothing is kept. Errors: unknown_version (a: the number), too_large
+// state x type table (admits), check_meta, only then it takes a pool slot of payload_length, and at
+// last check_payload, which also fills the slot's CRCs. Any error ends the link, never the process.
+// Thread: any. Ownership: nothing is kept. Errors: unknown_version (a: the number), too_large
 // (a: the length), refused (a: the type), corrupt.
 #pragma once
 
