@@ -56,6 +56,9 @@ void add_commands(CLI::App& app, Context& context) {
   add_node_list(node, context);
   add_watch(app, context);
   add_bench(app, context);
+  CLI::App& wal = add_group(app, "wal", "The log of one replica on disk");
+  add_wal_dump(wal, context);
+  add_wal_verify(wal, context);
 }
 
 std::vector<std::string> command_names(const CLI::App& app) {

@@ -53,6 +53,8 @@ void add_bench(CLI::App& app, Context& context);
 void add_attach(CLI::App& app, Context& context);
 void add_detach(CLI::App& app, Context& context);
 void add_node_list(CLI::App& node, Context& context);
+void add_wal_dump(CLI::App& wal, Context& context);
+void add_wal_verify(CLI::App& wal, Context& context);
 void add_watch(CLI::App& app, Context& context);
 
 }  // namespace seawall::cli
