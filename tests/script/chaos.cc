@@ -157,8 +157,8 @@ void Chaos::fault_step() {
     case 8: node.hold_flush = random_.coin(); break;
     case 9: node.hold_super = random_.chance(one_in(4)); break;
     case 10:
-      if (node.alive) node.checkpoint();
-      if (node.alive && random_.coin()) node.trim();
+      if (node.alive) cluster_.feed(node, node.checkpoint());
+      if (node.alive && random_.coin()) cluster_.feed(node, node.trim());
       break;
     case 11: node.hold_read = random_.chance(one_in(3)); break;
     default: break;

@@ -181,17 +181,16 @@ std::optional<Event> ModelNode::next_completion() {
   return std::nullopt;
 }
 
-void ModelNode::checkpoint() {
-  if (frozen > 0 || disk.marker) return;
-  disk.fold(std::min(fold_limit, disk.durable));
-  completions.push_back(event::Checkpointed{disk.applied, disk.trimmed});
+event::Checkpointed ModelNode::checkpoint() {
+  if (frozen == 0 && !disk.marker) disk.fold(std::min(fold_limit, disk.durable));
+  return event::Checkpointed{disk.applied, disk.trimmed};
 }
 
-void ModelNode::trim() {
+event::Checkpointed ModelNode::trim() {
   Lsn upto = disk.applied;
   for (const auto& [pin, from] : pins) upto = std::min(upto, from.prev());
   disk.trimmed = std::max(disk.trimmed, upto);
-  completions.push_back(event::Checkpointed{disk.applied, disk.trimmed});
+  return event::Checkpointed{disk.applied, disk.trimmed};
 }
 
 }  // namespace seawall::script

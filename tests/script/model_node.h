@@ -122,8 +122,9 @@ struct ModelNode {
   void lose_power();
   // The next completion of this node's disk; nullopt when nothing is ready.
   std::optional<Event> next_completion();
-  void checkpoint();
-  void trim();
+  // The event is fed before anything else: what is trimmed and what the Core knows never differ.
+  event::Checkpointed checkpoint();
+  event::Checkpointed trim();
 
  private:
   void stop();

@@ -248,11 +248,9 @@ bool Runner::fault_words(const Words& words) {
   } else if (verb == "fail") {
     cluster_->feed(cluster_->node(words.at(1)), event::LogFailed{});
   } else if (verb == "checkpoint") {
-    cluster_->node(words.at(1)).checkpoint();
-    cluster_->stabilize();
+    cluster_->feed(cluster_->node(words.at(1)), cluster_->node(words.at(1)).checkpoint());
   } else if (verb == "trim") {
-    cluster_->node(words.at(1)).trim();
-    cluster_->stabilize();
+    cluster_->feed(cluster_->node(words.at(1)), cluster_->node(words.at(1)).trim());
   } else if (verb == "space") {
     cluster_->feed(cluster_->node(words.at(1)),
                    event::LogSpace{static_cast<std::uint8_t>(words.at(2))});
