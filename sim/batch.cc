@@ -40,7 +40,8 @@ void on_check_failure(const CheckFailure& failure) {
   const std::string text = std::string("CHECK(") + failure.condition + ") failed at " +
                            failure.file + ":" + std::to_string(failure.line) + " " +
                            failure.message;
-  if (current.trace != nullptr) {
+  // Without details: the batch runs this seed again with them.
+  if (current.trace != nullptr && current.trace->details()) {
     print_failure(stdout, *current.options, *current.batch, Failure::crash, text, *current.trace);
     std::fflush(stdout);
   }
@@ -64,6 +65,7 @@ Report run_one(std::uint64_t seed, const BatchOptions& batch, bool print) {
   const RunOptions options = draw_options(seed, batch.overrides);
   Trace trace(batch.check_determinism);
   trace.set_live(batch.print_trace);
+  trace.set_details(batch.details);
   current = Current{&options, &batch, &trace};
   RunResult result = run_seed(options, trace);
   if (result.failure == Failure::none && batch.check_determinism) {
@@ -76,10 +78,18 @@ Report run_one(std::uint64_t seed, const BatchOptions& batch, bool print) {
       result.text = "the second run was another one: " + second.first_difference();
     }
   }
-  current = Current{};
   if (result.failure != Failure::none && print) {
-    print_failure(stdout, options, batch, result.failure, result.text, trace);
+    if (result.failure == Failure::determinism || batch.details) {
+      print_failure(stdout, options, batch, result.failure, result.text, trace);
+    } else {
+      Trace told(false);
+      told.set_details(true);
+      current.trace = &told;
+      run_seed(options, told);
+      print_failure(stdout, options, batch, result.failure, result.text, told);
+    }
   }
+  current = Current{};
   return report_of(result);
 }
 
@@ -194,7 +204,13 @@ void reap(Lane& lane, const BatchOptions& batch, BatchResult& result, std::uint6
   lane.running = false;
   ++result.seeds;
   count_failure(result, Failure::crash, seed);
-  if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT) {
+  if (!batch.details && result.failed <= batch.reports_max) {
+    BatchOptions once = batch;
+    once.first_seed = seed;
+    once.seeds = 1;
+    once.details = true;
+    static_cast<void>(run_batch(once));
+  } else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT) {
     std::printf("seed %" PRIu64 " FAILED: crash: %s\n  replay: %s\n", seed,
                 WTERMSIG(status) == SIGALRM ? "no end within its limit of real time"
                                             : strsignal(WTERMSIG(status)),

@@ -22,6 +22,7 @@ struct BatchOptions {
   unsigned seed_limit_s = 180;
   bool check_determinism = false;
   bool print_trace = false;
+  bool details = false;  // engine events, too; a failed seed runs again with them
   bool stop_at_first = false;
   std::uint64_t reports_max = 5;  // failures that are printed whole
   std::size_t tail_lines = 40;

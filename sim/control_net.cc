@@ -28,12 +28,9 @@ Words words_of(const Other&) {
   return {};
 }
 
-std::uint64_t sequence_of(const control::FromNode& message) {
-  if (const auto* fenced = std::get_if<control::Fenced>(&message)) {
-    return fenced->report.epoch.value();
-  }
-  if (const auto* beat = std::get_if<control::Heartbeat>(&message)) return beat->sequence;
-  return 0;
+std::uint64_t epoch_of(const control::FromNode& message) {
+  const auto* fenced = std::get_if<control::Fenced>(&message);
+  return fenced != nullptr ? fenced->report.epoch.value() : 0;
 }
 
 }  // namespace
@@ -215,7 +212,11 @@ void ControlNet::deliver_from_node(NodeNumber node, std::uint64_t stream,
   if (!controller_there_) return;
   const Link& link = links_[node];
   if (!link.up || link.stream != stream || held_.contains(node)) return;
-  trace(What::from_node, node, message.index(), sequence_of(message));
+  if (const auto* beat = std::get_if<control::Heartbeat>(&message)) {
+    trace(What::heartbeat, node, beat->sequence);
+  } else {
+    trace(What::from_node, node, message.index(), epoch_of(message));
+  }
   controller_.receive(stream, message);
 }
 

@@ -72,9 +72,7 @@ void ControllerHost::on(const controller::output::Deliver& output) {
 }
 
 // The session is over for the controller: the daemon ends its stream, the node registers anew.
-void ControllerHost::on(const controller::output::Reject& output) {
-  net_.close(output.session);
-}
+void ControllerHost::on(const controller::output::Reject& output) { net_.close(output.session); }
 
 // True: landed. The store refuses what does not fit.
 bool ControllerHost::land(const controller::output::Commit& commit) {

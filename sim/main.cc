@@ -86,7 +86,7 @@ Arguments parse(int argc, char** argv) {
     if (name == "--check-determinism") {
       batch.check_determinism = true;
     } else if (name == "--trace") {
-      batch.print_trace = true;
+      batch.print_trace = batch.details = true;
     } else if (name == "--stop-at-first") {
       batch.stop_at_first = true;
     } else if (name == "--no-faults") {

@@ -1,9 +1,12 @@
 #include "sim/process.h"
 
+#include <array>
 #include <utility>
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/invariants.h"
+#include "engine/trace.h"
 
 namespace seawall::sim {
 namespace {
@@ -95,6 +98,51 @@ class Process::Device final : public BlockDevice {
   std::map<OpNumber, IoDone> open_;
 };
 
+// Checks the invariants of a Core after every step, and writes its steps down when details are
+// wanted.
+class Process::Watcher final : public runtime::StepWatcher {
+ public:
+  Watcher(const World& world_of_run, NodeNumber node) : world_(world_of_run), node_(node) {}
+
+  void before_step(const Core& core, const Event& event) override {
+    before_ = snapshot(core);
+    if (!world_.trace.details()) return;
+    TraceWriter text(buffer_);
+    text << "r" << core.facts().replica << " <- ";
+    render(text, event);
+    note(text);
+  }
+
+  void after_step(const Core& core, const Event&, const Commands& commands) override {
+    if (world_.trace.details()) {
+      for (const Command& command : commands) {
+        TraceWriter text(buffer_);
+        text << "r" << core.facts().replica << "    -> ";
+        render(text, command);
+        note(text);
+      }
+    }
+    const char* broken = check_state(core);
+    if (broken == nullptr) broken = check_delta(before_, snapshot(core));
+    if (broken == nullptr) broken = check_commands(core, commands);
+    if (broken != nullptr) {
+      world_.verdict.fail(Failure::safety, "n" + std::to_string(node_) + " replica " +
+                                               std::to_string(core.facts().replica.value()) +
+                                               " breaks an invariant: " + broken);
+    }
+  }
+
+ private:
+  void note(const TraceWriter& text) {
+    world_.trace.note(world_.scheduler.now(), node_, std::string(text.text()));
+  }
+
+  World world_;
+  NodeNumber node_;
+  CoreSnapshot before_;
+  std::array<char, 1024> buffer_{};
+};
+
 Process::Process(const World& world_of_run, NodeNumber node, Micros clock_offset,
                  std::uint64_t boot, ReplicaDisks& disks, bool offers_storage, Prng prng)
     : world_(world_of_run),
@@ -111,9 +159,10 @@ Process::Process(const World& world_of_run, NodeNumber node, Micros clock_offset
       blocking_(world_.scheduler, world_.trace, node, owner_, world_.options.blocking_max,
                 prng_.fork()),
       edge_(std::make_unique<Edge>(world_.control_net, node)),
+      watcher_(std::make_unique<Watcher>(world_, node)),
       scratch_(std::make_unique<runtime::ShardScratch>()),
-      shard_(std::make_unique<runtime::Shard>(
-          runtime::Shard{clock_, transport_, timers_, blocking_, *edge_, pool_, *scratch_})),
+      shard_(std::make_unique<runtime::Shard>(runtime::Shard{
+          clock_, transport_, timers_, blocking_, *edge_, pool_, *scratch_, watcher_.get()})),
       host_(std::make_unique<runtime::NodeHost>(*shard_, disks,
                                                 host_options(node, boot, process_start_))),
       disks_(disks) {

@@ -21,6 +21,7 @@
 #include "sim/network.h"
 #include "sim/options.h"
 #include "sim/ports.h"
+#include "sim/verdict.h"
 #include "sim/workload.h"
 
 namespace seawall::sim {
@@ -33,6 +34,7 @@ class Process {
     Network& network;
     ControlNet& control_net;
     const RunOptions& options;
+    Verdict& verdict;
   };
 
   Process(const World& world, NodeNumber node, Micros clock_offset, std::uint64_t boot,
@@ -62,6 +64,7 @@ class Process {
  private:
   class Edge;
   class Device;
+  class Watcher;
 
   void turn();
   void receive(const control::ToNode& message);
@@ -81,6 +84,7 @@ class Process {
   SimTimers timers_;
   SimBlocking blocking_;
   std::unique_ptr<Edge> edge_;
+  std::unique_ptr<Watcher> watcher_;
   std::unique_ptr<runtime::ShardScratch> scratch_;
   std::unique_ptr<runtime::Shard> shard_;
   std::unique_ptr<runtime::NodeHost> host_;

@@ -162,7 +162,8 @@ class Run {
     };
     if (!run_until(at_rest, scheduler_.now() + 20 * seconds)) {
       verdict_.fail(Failure::safety, "not at rest (I11): " + cluster_.what_is_not_in_sync() + " " +
-                                         cluster_.what_is_not_at_rest());
+                                         cluster_.what_is_not_at_rest() + ": " +
+                                         cluster_.describe());
       return;
     }
     compare(false);
@@ -199,6 +200,7 @@ class Run {
       trace_.add(TraceRecord{scheduler_.now(), What::verdict, 0,
                              static_cast<std::uint64_t>(verdict_.failure())});
     }
+    trace_.close();
     RunResult result;
     result.seed = options_.seed;
     result.failure = verdict_.failure();

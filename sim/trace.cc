@@ -1,5 +1,6 @@
 #include "sim/trace.h"
 
+#include <algorithm>
 #include <array>
 #include <cinttypes>
 #include <cstdio>
@@ -38,7 +39,8 @@ constexpr std::array names = {
     Name{What::partition, "partition", {"from", "to"}},
     Name{What::heal, "heal", {"from", "to"}},
     Name{What::to_node, "control-to-node", {"kind", "epoch", "revision"}},
-    Name{What::from_node, "control-from-node", {"kind", "sequence"}},
+    Name{What::from_node, "control-from-node", {"kind", "epoch"}},
+    Name{What::heartbeat, "heartbeat", {"sequence"}},
     Name{What::control_down, "control-link-down", {}},
     Name{What::control_up, "control-link-up", {}},
     Name{What::controller_crash, "controller-crash", {}},
@@ -58,11 +60,6 @@ const Name& name_of(What what) {
     if (name.what == what) return name;
   }
   return names.back();
-}
-
-std::uint64_t hash_text(std::uint64_t hash, const std::string& text) {
-  for (const char c : text) hash = mix64(hash, static_cast<unsigned char>(c));
-  return hash;
 }
 
 }  // namespace
@@ -87,47 +84,47 @@ std::string Trace::line_text(const Line& line) {
   return line.text.empty() ? render(line.record) : render(line.record) + " " + line.text;
 }
 
-void Trace::add(const TraceRecord& record) { put(Line{record, {}}); }
+void Trace::add(const TraceRecord& record) {
+  if (closed_) return;
+  hash_ = mix64(hash_, record.time);
+  hash_ = mix64(hash_, (static_cast<std::uint64_t>(record.what) << 32) | record.node);
+  hash_ = mix64(mix64(mix64(mix64(hash_, record.a), record.b), record.c), record.d);
+  if (reference_ != nullptr && difference_.empty()) compare(record);
+  ++count_;
+  put(Line{record, {}});
+}
 
 void Trace::note(Micros time, std::uint32_t node, std::string text) {
-  put(Line{TraceRecord{time, What::note, node}, std::move(text)});
+  if (details_ && !closed_) put(Line{TraceRecord{time, What::note, node}, std::move(text)});
 }
 
 void Trace::put(Line line) {
-  const TraceRecord& r = line.record;
-  hash_ = mix64(hash_, r.time);
-  hash_ = mix64(hash_, (static_cast<std::uint64_t>(r.what) << 32) | r.node);
-  hash_ = mix64(mix64(mix64(mix64(hash_, r.a), r.b), r.c), r.d);
-  if (!line.text.empty()) hash_ = hash_text(hash_, line.text);
-  if (reference_ != nullptr && difference_.empty()) compare(line);
   if (live_) std::printf("%s\n", line_text(line).c_str());
   if (keep_all_ || lines_.size() < tail_max) {
     lines_.push_back(std::move(line));
   } else {
-    lines_[count_ % tail_max] = std::move(line);
+    lines_[put_ % tail_max] = std::move(line);
   }
-  ++count_;
+  ++put_;
 }
 
-void Trace::compare(const Line& line) {
+void Trace::compare(const TraceRecord& record) {
   const bool there = count_ < reference_->lines_.size();
-  if (there) {
-    const Line& other = reference_->lines_[count_];
-    if (other.record == line.record && other.text == line.text) return;
-  }
+  if (there && reference_->lines_[count_].record == record) return;
   difference_ = "event " + std::to_string(count_) + ": first run [" +
                 (there ? line_text(reference_->lines_[count_]) : "nothing, it had ended") +
-                "], second run [" + line_text(line) + "]";
+                "], second run [" + render(record) + "]";
 }
 
 std::vector<std::string> Trace::tail(std::size_t lines) const {
   std::vector<std::string> out;
   const std::size_t kept = lines_.size();
-  const std::size_t wanted = lines < kept ? lines : kept;
-  for (std::size_t i = kept - wanted; i < kept; ++i) {
-    const std::size_t place = keep_all_ || count_ <= tail_max ? i : (count_ + i) % tail_max;
-    out.push_back(line_text(lines_[place]));
+  for (std::size_t i = kept; i-- > 0 && out.size() < lines;) {
+    const std::size_t place = keep_all_ || put_ <= tail_max ? i : (put_ + i) % tail_max;
+    const Line& line = lines_[place];
+    if (line.record.what != What::heartbeat) out.push_back(line_text(line));
   }
+  std::reverse(out.begin(), out.end());
   return out;
 }
 

@@ -40,6 +40,7 @@ enum class What : std::uint16_t {
   heal,
   to_node,
   from_node,
+  heartbeat,
   control_down,
   control_up,
   controller_crash,
@@ -76,12 +77,18 @@ class Trace {
   void set_reference(const Trace* reference) { reference_ = reference; }
 
   void add(const TraceRecord& record);
-  // A sentence that belongs to the next failure report (an engine event, a decision): in the tail,
-  // and in the hash by its bytes.
+  // With details, sentences (engine events and commands) are kept, too. They cost much and are no
+  // part of the hash: a seed that failed without them runs again with them and does the same.
+  void set_details(bool details) { details_ = details; }
+  [[nodiscard]] bool details() const { return details_; }
   void note(Micros time, std::uint32_t node, std::string text);
+
+  // The run is over: what its destruction says is no part of it.
+  void close() { closed_ = true; }
 
   [[nodiscard]] std::uint64_t hash() const { return hash_; }
   [[nodiscard]] std::uint64_t count() const { return count_; }
+  // Heartbeats to the controller are left out: they tell nothing and push everything else away.
   [[nodiscard]] std::vector<std::string> tail(std::size_t lines) const;
   // The first event that differs from the reference; empty while there is none.
   [[nodiscard]] const std::string& first_difference() const { return difference_; }
@@ -93,13 +100,16 @@ class Trace {
   };
   [[nodiscard]] static std::string line_text(const Line& line);
   void put(Line line);
-  void compare(const Line& line);
+  void compare(const TraceRecord& record);
 
   bool keep_all_;
   bool live_ = false;
+  bool details_ = false;
+  bool closed_ = false;
   const Trace* reference_ = nullptr;
   std::uint64_t hash_ = 0x5ea3a11;
   std::uint64_t count_ = 0;
+  std::uint64_t put_ = 0;    // lines, sentences included
   std::vector<Line> lines_;  // ring of tail_max, or everything
   std::string difference_;
 };

@@ -18,6 +18,15 @@ struct ShardScratch {
   DecodeScratch decode;
 };
 
+// Sees every step of every Core of the shard, and takes no part: invariants and traces of tests and of
+// the simulator. Pointers in the event and the commands are valid during the call.
+class StepWatcher {
+ public:
+  virtual ~StepWatcher() = default;
+  virtual void before_step(const Core& core, const Event& event) = 0;
+  virtual void after_step(const Core& core, const Event& event, const Commands& commands) = 0;
+};
+
 struct Shard {
   const Clock& clock;
   Transport& transport;
@@ -26,6 +35,7 @@ struct Shard {
   control::ControlPort& control;
   BufferPool& pool;
   ShardScratch& scratch;
+  StepWatcher* watcher = nullptr;
 };
 
 // Back to the one who owns the Core. Never called inside Executor::run.

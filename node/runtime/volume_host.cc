@@ -173,7 +173,11 @@ void VolumeHost::feed(const Event& event) {
 void VolumeHost::step(const Event& event) {
   stepping_ = true;
   const Instant now = shard_.clock.now();
+  if (shard_.watcher != nullptr) shard_.watcher->before_step(*core_, event);
   core_->step(now, event, shard_.scratch.commands);
+  if (shard_.watcher != nullptr) {
+    shard_.watcher->after_step(*core_, event, shard_.scratch.commands);
+  }
   executor_->run(shard_.scratch.commands, now);
   stepping_ = false;
 }

@@ -64,7 +64,7 @@ class SimNetwork : public testing::Test {
   }
   void send(Node& from, LinkId link, std::uint64_t sequence, std::size_t payload = 0) {
     runtime::Frame frame;
-    frame.header.type = runtime::FrameType::heartbeat;
+    frame.header.type = runtime::FrameType::hello;
     frame.header.volume = VolumeId{1, 2};
     frame.header.sequence = sequence;
     std::vector<std::byte> meta;
@@ -138,7 +138,7 @@ TEST_F(SimNetwork, F09_a_flipped_bit_is_never_delivered) {
   options.flip = percent(20);
   network_.set_options(options);
   const LinkId link = connect(a_, "n2");
-  for (std::uint64_t i = 1; i <= 50; ++i) send(a_, link, i, 4096);
+  for (std::uint64_t i = 1; i <= 50; ++i) send(a_, link, i, i == 1 ? 0 : 4096);
   run();
   EXPECT_GT(network_.stats().flips, 0u);
   for (std::size_t i = 0; i < b_.user.sequences.size(); ++i) {
