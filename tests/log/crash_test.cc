@@ -1,0 +1,153 @@
+#include "tests/log/rig.h"
+
+namespace seawall::wal {
+namespace {
+
+// The workload of the crash tests: batches, rolls, flushes, folds, super writes, in a drawn order of
+// completions. Ends when the disk stops.
+struct Acknowledged {
+  Lsn written, durable;
+  std::uint64_t promised = 0;
+};
+
+Acknowledged drive(Rig& rig, Prng& prng, int steps) {
+  std::uint64_t promise = rig.store->facts().promised.value();
+  for (int i = 0; i < steps && !rig.disk->stopped(); ++i) {
+    const std::uint64_t draw = prng.below(20);
+    if (draw < 10) {
+      MAYBE(rig.write_any(prng));
+    } else if (draw == 10) {
+      rig.store->flush();
+    } else if (draw == 11) {
+      rig.store->set_fold_limit(rig.sink.durable);
+      rig.store->request_checkpoint();
+    } else if (draw == 12) {
+      SuperUpdate update;
+      update.promised = Epoch(++promise);
+      rig.store->write_super(update, promise);
+    } else {
+      rig.pump();
+      rig.disk->run_any(prng);
+    }
+    rig.now += 1;
+  }
+  Acknowledged acked;
+  acked.written = rig.sink.written;
+  acked.durable = rig.sink.durable;
+  acked.promised = rig.sink.tokens.empty() ? 0 : rig.sink.tokens.back();
+  return acked;
+}
+
+void expect_prefix(Rig& rig, const Acknowledged& acked, bool power) {
+  const ReplicaFacts& facts = rig.store->facts();
+  EXPECT_GE(facts.marks.written, power ? acked.durable : acked.written);
+  EXPECT_EQ(facts.damage, Damage::none);
+  EXPECT_GE(facts.promised.value(), acked.promised);
+  EXPECT_FALSE(facts.floor.has_value());
+  EXPECT_LE(facts.marks.applied, facts.marks.written);
+  if (facts.marks.written > Lsn(0)) {
+    EXPECT_EQ(facts.chain, rig.header(facts.marks.written).chain);
+  }
+  rig.expect_content(facts.marks.written);
+}
+
+class Crash : public ::testing::TestWithParam<bool> {};
+
+// From a used disk, stop at the n-th change, for every n; open; and stop again at every change of
+// the opening itself.
+TEST_P(Crash, W11_at_every_write_and_flush_leaves_a_contiguous_acknowledged_prefix) {
+  const bool power = GetParam();
+  for (std::uint64_t stop = 1; stop < 260; ++stop) {
+    SCOPED_TRACE(stop);
+    Rig rig;
+    Prng prng(stop * 77 + (power ? 1 : 0));
+    ASSERT_TRUE(rig.open().has_value());
+    rig.disk->stop_after(stop);
+    const Acknowledged acked = drive(rig, prng, 1500);
+    power ? rig.lose_power(prng) : rig.kill(prng);
+    ASSERT_TRUE(rig.open().has_value());
+    expect_prefix(rig, acked, power);
+    if (HasFailure()) return;
+    EXPECT_EQ(rig.store->facts().intact, !power);
+    // Work goes on, and survives once more.
+    const Acknowledged again = drive(rig, prng, 60);
+    power ? rig.lose_power(prng) : rig.kill(prng);
+    ASSERT_TRUE(rig.open().has_value());
+    expect_prefix(rig, again, power);
+    if (HasFailure()) return;
+  }
+}
+
+TEST_P(Crash, W11_and_again_at_every_change_of_the_recovery) {
+  const bool power = GetParam();
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    SCOPED_TRACE(seed);
+    Rig rig;
+    Prng prng(seed);
+    ASSERT_TRUE(rig.open().has_value());
+    rig.disk->stop_after(20 * seed);
+    const Acknowledged acked = drive(rig, prng, 1500);
+    power ? rig.lose_power(prng) : rig.kill(prng);
+    const std::unique_ptr<MemDisk> crashed = rig.disk->clone();
+    for (std::uint64_t stop = 1; stop < 60; ++stop) {
+      SCOPED_TRACE(stop);
+      rig.store.reset();
+      rig.disk = crashed->clone();
+      rig.disk->stop_after(stop);
+      const bool opened = rig.open().has_value();
+      power ? rig.lose_power(prng) : rig.kill(prng);
+      ASSERT_TRUE(rig.open().has_value());
+      // An opening that ended has made all it found durable; one that did not may find less.
+      expect_prefix(rig, acked, power);
+      if (HasFailure()) return;
+      rig.store.reset();
+      if (opened) break;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(OfTheProcessAndOfThePower, Crash, ::testing::Bool(),
+                         [](const auto& kind) { return kind.param ? "power" : "process"; });
+
+TEST(WalCrash, HundredsOfCrashesInARowKeepTheVolumeEqualToTheModel) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    SCOPED_TRACE(seed);
+    Rig rig;
+    Prng prng(seed * 1000);
+    ASSERT_TRUE(rig.open().has_value());
+    for (int round = 0; round < 60; ++round) {
+      SCOPED_TRACE(round);
+      rig.generation = static_cast<std::uint64_t>(round);
+      rig.disk->stop_after(prng.range(1, 150));
+      const Acknowledged acked = drive(rig, prng, 400);
+      const bool power = prng.coin();
+      power ? rig.lose_power(prng) : rig.kill(prng);
+      ASSERT_TRUE(rig.open().has_value());
+      expect_prefix(rig, acked, power);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST(WalCrash, W12_replayed_once_twice_or_interrupted_the_content_is_equal) {
+  Rig rig;
+  Prng prng(12);
+  ASSERT_TRUE(rig.open().has_value());
+  rig.disk->stop_after(150);
+  drive(rig, prng, 1500);
+  rig.kill(prng);
+  ASSERT_TRUE(rig.open().has_value());
+  const Lsn end = rig.store->facts().marks.written;
+  const std::uint64_t chain = rig.store->facts().chain;
+  for (int i = 0; i < 3; ++i) {
+    rig.store.reset();
+    Prng again(7);
+    rig.disk->crash_process(again);
+    ASSERT_TRUE(rig.open().has_value());
+    EXPECT_EQ(rig.store->facts().marks.written, end);
+    EXPECT_EQ(rig.store->facts().chain, chain);
+  }
+}
+
+}  // namespace
+}  // namespace seawall::wal
