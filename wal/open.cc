@@ -242,8 +242,12 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
       super_next_.floor_lsn = recovered_.floor->lsn.value();
     }
   }
-  if (cut || recovered_.floor || recovered_.restart) TRY(store_super_now());
   TRY(sync_log());
+  if (!broken_ && !recovered_.restart) {  // all of it is durable now, what is unknown included
+    super_next_.durable_lsn = recovered_.end.value();
+    super_next_.durable_term = recovered_.term.value();
+  }
+  if (cut || recovered_.floor || recovered_.restart) TRY(store_super_now());
   if (recovered_.restart && !broken_) {
     forget_log(recovered_.end, recovered_.term, recovered_.chain, terms_of(super_));
     TRY(store_super_now());

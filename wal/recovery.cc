@@ -51,6 +51,7 @@ class Walk {
   void end_here(std::size_t at, std::uint32_t block, bool in_segment);
   void look_behind(std::size_t at, std::uint32_t block, bool in_segment);
   bool hidden_continuation(bool& readable);
+  [[nodiscard]] bool leftovers(std::size_t at, std::uint32_t block) const;
   void note_claims(const BatchView& batch);
   void find(Case letter, std::uint32_t slot, std::uint32_t block, const char* reason);
   [[nodiscard]] bool continues(std::size_t at) const;
@@ -174,20 +175,15 @@ void Walk::accept(std::uint32_t slot, std::uint32_t block, const BatchView& batc
 void Walk::look_behind(std::size_t at, std::uint32_t block, bool in_segment) {
   if (looked_) return;
   looked_ = true;
-  const auto visit = [&](const Candidate& c, std::uint32_t from, bool tail) {
+  const auto visit = [&](const Candidate& c, std::uint32_t from) {
     for (std::uint32_t b = from; b < in_.layout.segment_blocks();) {
       BatchView batch;
-      if (!image_.readable(b)) {
-        if (tail) something_behind_ = true;
-        ++b;
-        continue;
-      }
-      if (!BatchView::open(image_.from(b), in_.incarnation, &c.header.id, b, batch)) {
+      if (!image_.readable(b) ||
+          !BatchView::open(image_.from(b), in_.incarnation, &c.header.id, b, batch)) {
         ++b;
         continue;
       }
       note_claims(batch);
-      if (tail) something_behind_ = true;
       seen_ = std::max(seen_, batch.last_lsn());
       BatchView::Record record;
       for (auto cursor = batch.begin(); batch.next(cursor, record);) {
@@ -196,12 +192,25 @@ void Walk::look_behind(std::size_t at, std::uint32_t block, bool in_segment) {
       b += std::max<std::uint32_t>(batch.blocks(), 1);
     }
   };
-  if (in_segment) visit(segments_[at], block, true);
+  if (in_segment) visit(segments_[at], block);
   for (std::size_t i = in_segment ? at + 1 : at; i < segments_.size(); ++i) {
     image_.load(in_.disk, in_.files[segments_[i].slot]);
-    visit(segments_[i], 1, false);
+    visit(segments_[i], 1);
   }
   if (in_segment) image_.load(in_.disk, in_.files[segments_[at].slot]);
+}
+
+// Whether anything in the tail segment could pass for a batch behind the end, now or once it can be
+// read again.
+bool Walk::leftovers(std::size_t at, std::uint32_t block) const {
+  for (std::uint32_t b = block; b < in_.layout.segment_blocks(); ++b) {
+    BatchView batch;
+    if (!image_.readable(b)) return true;
+    if (BatchView::open(image_.from(b), in_.incarnation, &segments_[at].header.id, b, batch)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void Walk::bad_payload(std::uint32_t slot, std::uint32_t block, const BatchView& batch,
@@ -265,6 +274,7 @@ bool Walk::hidden_continuation(bool& readable) {
 void Walk::end_here(std::size_t at, std::uint32_t block, bool in_segment) {
   stopped_ = true;
   look_behind(at, block, in_segment);
+  something_behind_ = in_segment && leftovers(at, block);
   const bool later = (in_segment ? at + 1 : at) < segments_.size();
   bool readable = !in_segment || block >= in_.layout.segment_blocks() || image_.readable(block);
   const bool hidden = hidden_continuation(readable);

@@ -144,7 +144,9 @@ Status StoreImpl::rewind_blocking(Lsn to) {
                       facts_.marks.applied.value());
   }
   // First what the super block proves is lowered: else the shorter log would look regressed.
-  super_next_.durable_lsn = std::min(super_next_.durable_lsn, to.value());
+  // It is flushed before, so that a record with an unknown payload stays below what is durable.
+  TRY(sync_log());
+  super_next_.durable_lsn = to.value();
   super_next_.written_lsn = 0;
   TRY(store_super_now());
   TRY(cut_log(to));

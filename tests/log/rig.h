@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -102,7 +103,7 @@ class Rig {
     sink.written = marks.written;
     sink.durable = marks.durable;
     next_ = marks.written.next();
-    if (marks.written.value() < states_.size()) {
+    if (marks.written.value() < states_.size() && !keep_model) {
       states_.resize(marks.written.value() + 1);
       headers_.resize(marks.written.value() + 1);
       chain_ = store->facts().chain;
@@ -207,6 +208,22 @@ class Rig {
     store->flush();
     run();
   }
+  // The model goes back to `lsn` (the store was rewound, or its disk replaced).
+  void forget_beyond(Lsn lsn) {
+    states_.resize(lsn.value() + 1);
+    headers_.resize(lsn.value() + 1);
+    next_ = lsn.next();
+    chain_ = lsn == Lsn(0) ? chain_of_empty_log : headers_[lsn.value()].chain;
+  }
+  // The model becomes that of another replica of the volume.
+  void adopt(const Rig& other) {
+    states_ = other.states_;
+    headers_ = other.headers_;
+    next_ = other.next_;
+    chain_ = other.chain_;
+    term = other.term;
+    generation = other.generation;
+  }
   void settle_stable() { store->set_fold_limit(sink.durable); }
 
   // --- truth ---
@@ -277,6 +294,7 @@ class Rig {
   std::uint64_t boot = 1;
   std::uint64_t start = 0;
   std::uint64_t now = 0;
+  bool keep_model = false;       // open() does not shorten the model to what it finds
   std::uint64_t generation = 0;  // mixed into stamps: other content for the same lsn
 
  private:
