@@ -1,368 +1,342 @@
 #include "tests/script/cluster.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "engine/base/chain.h"
-#include "engine/base/check.h"
 #include "engine/invariants.h"
 #include "engine/trace.h"
+#include "tests/script/carrier.h"
+#include "tests/script/oracle.h"
 
 namespace seawall::script {
-namespace {
 
-const VolumeId volume{1, 1};
-const Incarnation incarnation{7, 7};
-
-std::string text_of(const auto& what) {
-  std::vector<char> buffer(4096);
-  TraceWriter out(buffer);
-  render(out, what);
-  return std::string(out.text());
+std::string way(ReplicaId from, ReplicaId to) {
+  return fmt::format("{}->{}", from.value(), to.value());
 }
 
-}  // namespace
-
-CoreOptions Cluster::options() const {
-  CoreOptions options;
-  options.volume = volume;
-  return options;
+std::string name_of(const Cluster& cluster, Stamp stamp) {
+  if (stamp == 0) return "-";
+  const auto found = cluster.names.find(stamp);
+  return found == cluster.names.end() ? fmt::format("#{}", stamp) : found->second;
 }
 
-void Cluster::create(std::size_t replicas, const Configuration& config) {
-  nodes_.resize(replicas);
-  for (std::size_t i = 0; i < replicas; ++i) {
-    ModelNode& node = nodes_[i];
-    node.id = ReplicaId{i + 1};
-    node.disk.incarnation = incarnation;
-    node.disk.replica = node.id;
-    node.disk.start_chain = chain_of_empty_log;
-    restart(i + 1);
-  }
-  record_.volume = volume;
-  record_.incarnation = incarnation;
-  record_.config = config;
-  record_.size = nodes_[0].disk.size;
-  record_.attachments.push_back(AttachmentGrant{AttachmentId{1}, NodeId{1}});
-  for (const ModelNode& node : nodes_) {
-    record_.endpoints.push_back(PeerEndpoint{node.id, EndpointVersion{1}});
+void Cluster::create(std::size_t replicas, std::uint64_t blocks) {
+  for (std::size_t i = 1; i <= replicas; ++i) {
+    const ReplicaId id{i};
+    nodes_[id] = std::make_unique<Node>(id, incarnation, BlockCount{blocks});
+    nodes_[id]->store.names = &names;
+    start(id);
   }
 }
 
-// --- one step of one Core ---
+std::vector<std::string> Cluster::take_output() { return std::exchange(output_, {}); }
 
-void Cluster::feed(ModelNode& node, const Event& event) {
-  if (!node.alive) return;
-  if (trace) say(std::to_string(node.id.value()) + " < " + text_of(event));
+void Cluster::broken(const std::string& what) {
+  failed = true;
+  say("BROKEN " + what);
+}
+
+// --- life ---
+
+void Cluster::start(ReplicaId id) {
+  Node& node = this->node(id);
+  CHECK(node.core == nullptr);
+  CoreOptions own = options;
+  own.volume = volume;
+  node.memory.assign(Core::memory_bytes(), std::byte{});
+  node.core = std::make_unique<Core>(own, std::span<std::byte>(node.memory));
+  node.start = ProcessStart{100 + ++starts_};
+  node.counters = CoreCounters{};
+  const ReplicaFacts facts = node.store.facts(node.start);
+  const std::vector<RecordHeader> tail = node.store.tail();
+  step(node, event::Opened{&facts, tail});
+}
+
+void Cluster::crash(ReplicaId id) {
+  Node& node = this->node(id);
+  node.core.reset();
+  node.ops.clear();
+  node.held.clear();
+  node.slots.clear();
+  node.loans.clear();
+  node.dials.clear();
+  node.lanes.clear();
+  node.wake.reset();
+  node.paused = false;
+  node.store.process_dies();
+  for (auto& link : links_) {
+    if (link->ends[0] == id || link->ends[1] == id) {
+      link->open[side_of(*link, id)] = false;
+    }
+  }
+}
+
+void Cluster::power_loss(ReplicaId id, std::optional<Lsn> keep) {
+  if (node(id).core) crash(id);
+  node(id).store.power_fails(keep);
+}
+
+// --- one step ---
+
+void Cluster::step(Node& node, const Event& event) {
+  static Commands commands;  // large; a step never nests
+  if (node.core == nullptr) return;
   const CoreSnapshot before = snapshot(*node.core);
-  const auto commands = std::make_unique<Commands>();
-  node.core->step(now_, event, *commands);
-  const char* wrong[] = {check_state(*node.core), check_commands(*node.core, *commands),
-                         check_delta(before, snapshot(*node.core))};
-  const bool opening = std::holds_alternative<event::Opened>(event);
-  for (std::size_t i = 0; i < std::size(wrong); ++i) {
-    if (wrong[i] == nullptr || (opening && i == 2)) continue;
-    broken_ = true;
-    say("BROKEN at " + std::to_string(node.id.value()) + " by " + text_of(event) + ": " +
-        wrong[i]);
-  }
-  obey(node, *commands);
-}
-
-void Cluster::obey(ModelNode& node, const Commands& commands) {
-  for (const Command& command : commands) {
-    tell(node, command);
-    run(node, command);
-  }
-}
-
-// What leaves the replicas is always told, the rest when traced.
-void Cluster::tell(const ModelNode& node, const Command& command) {
-  const bool outside = std::holds_alternative<command::AttachReply>(command) ||
-                       std::holds_alternative<command::ReportFence>(command) ||
-                       std::holds_alternative<command::RefuseFence>(command) ||
-                       std::holds_alternative<command::RefuseAssignment>(command) ||
-                       std::holds_alternative<command::Propose>(command) ||
-                       std::holds_alternative<command::RequestFailover>(command);
-  if (const auto* complete = std::get_if<command::Complete>(&command)) {
-    say_completion(node, *complete);
-    return;
-  }
-  const bool noise = std::holds_alternative<command::WakeAt>(command) ||
-                     std::holds_alternative<command::DropSlot>(command);
-  if (!outside && (!trace || noise)) return;
-  say(std::to_string(node.id.value()) + " > " + text_of(command));
-}
-
-void Cluster::say_completion(const ModelNode& node, const command::Complete& complete) {
-  std::string line = std::to_string(node.id.value()) + " > " + text_of(Command(complete));
-  if (complete.done.slot != no_slot) {
-    line += " data=";
-    for (const std::uint64_t value : node.slots.at(complete.done.slot).blocks) {
-      line += "[" + std::to_string(value) + "]";
+  const bool opened = !std::holds_alternative<event::Opened>(event);
+  node.core->step(now, event, commands);
+  if (trace) {
+    char buffer[1024];
+    TraceWriter out(buffer);
+    render(out, event);
+    say(fmt::format("    {} < {}", node.id.value(), out.text()));
+    for (const Command& command : commands) {
+      TraceWriter words(buffer);
+      render(words, command);
+      say(fmt::format("    {} > {}", node.id.value(), words.text()));
     }
   }
-  say(line);
+  if (const char* why = check_state(*node.core)) broken(why);
+  if (const char* why = check_commands(*node.core, commands)) broken(why);
+  if (opened) {
+    if (const char* why = check_delta(before, snapshot(*node.core))) broken(why);
+  }
+  const std::vector<Command> todo(commands.begin(), commands.end());
+  Carrier carrier{*this, node};
+  for (const Command& command : todo) {
+    std::visit([&](const auto& what) { carrier.on(what); }, command);
+  }
+  ask_oracle(*this, node);
 }
 
-void Cluster::run(ModelNode& node, const Command& command) {
-  if (const auto* c = std::get_if<command::Send>(&command)) {
-    send(node, *c);
-  } else if (const auto* stream_command = std::get_if<command::StreamLog>(&command)) {
-    stream(node, *stream_command);
-  } else if (const auto* dial = std::get_if<command::DialPeer>(&command)) {
-    dialling_.insert({node.id.value(), dial->peer.value()});
-  } else if (const auto* stop = std::get_if<command::StopDialling>(&command)) {
-    dialling_.erase({node.id.value(), stop->peer.value()});
-  } else if (const auto* hang_up = std::get_if<command::HangUp>(&command)) {
-    close_link(hang_up->link, node.id);
-  } else if (const auto* wake = std::get_if<command::WakeAt>(&command)) {
-    if (!node.wake || wake->at < *node.wake || now_ >= *node.wake) node.wake = wake->at;
-  } else if (const auto* propose = std::get_if<command::Propose>(&command)) {
-    proposals_[node.id.value()] = propose->proposal;
-  } else if (const auto* report = std::get_if<command::ReportFence>(&command)) {
-    reports_.push_back(*report->report);
-  } else {
-    on_log_command(node, command);
-    on_base_command(node, command);
-    on_client_command(node, command);
-  }
+Slot Cluster::lend(Node& node, const Stamps& payload) {
+  const Slot slot{next_slot_++};
+  node.slots[slot] = payload;
+  node.loans[slot] = 1;
+  return slot;
 }
 
-void Cluster::on_log_command(ModelNode& node, const Command& command) {
-  ModelDisk& disk = node.disk;
-  if (const auto* append = std::get_if<command::AppendLog>(&command)) {
-    CHECK(append->header.lsn == disk.head().next());
-    CHECK(append->header.chain == chain_next(disk.chain_at(disk.head()), append->header));
-    ModelRecord record{append->header, 0};
-    if (append->slot != no_slot) record.value = node.slots.at(append->slot).value;
-    disk.records.push_back(record);
-  } else if (std::holds_alternative<command::FlushLog>(command)) {
-    node.flush = disk.head();
-  } else if (const auto* fold = std::get_if<command::SetFoldLimit>(&command)) {
-    CHECK(fold->upto <= disk.durable);
-    node.fold_limit = fold->upto;
-  } else if (const auto* pin = std::get_if<command::PinLog>(&command)) {
-    CHECK_MSG(pin->from > disk.trimmed, "a pin on what is trimmed");
-    node.pins[pin->pin] = pin->from;
-  } else if (const auto* unpin = std::get_if<command::UnpinLog>(&command)) {
-    CHECK(node.pins.erase(unpin->pin) == 1);
-  } else if (const auto* super = std::get_if<command::WriteSuper>(&command)) {
-    node.supers.push_back(*super);
-  } else if (const auto* rewind = std::get_if<command::RewindLog>(&command)) {
-    CHECK_MSG(rewind->to >= disk.applied, "a rewind below applied");
-    disk.cut(rewind->to);
-    disk.durable = disk.written = rewind->to;
-    node.flush.reset();
-    node.fold_limit = std::min(node.fold_limit, rewind->to);
-    node.facts_for_events.push_back(disk.facts(node.process));
-    node.completions.push_back(event::RewindDone{true, &node.facts_for_events.back()});
-  }
-}
+// --- time and order ---
 
-void Cluster::on_base_command(ModelNode& node, const Command& command) {
-  ModelDisk& disk = node.disk;
-  if (const auto* freeze = std::get_if<command::FreezeBase>(&command)) {
-    ++node.frozen;
-    node.base_cursors[freeze->peer.value()] = {freeze->session, 0, 0, 0};
-    node.completions.push_back(event::BaseFrozen{freeze->peer, freeze->session, true, disk.applied,
-                                                 disk.term_at(disk.applied),
-                                                 disk.chain_at(disk.applied), disk.base.size()});
-  } else if (const auto* thaw = std::get_if<command::ThawBase>(&command)) {
-    CHECK(node.frozen-- > 0);
-    node.base_cursors.erase(thaw->peer.value());
-  } else if (const auto* base = std::get_if<command::SendBase>(&command)) {
-    send_base(node, *base);
-  } else if (const auto* prepare = std::get_if<command::PrepareRebuild>(&command)) {
-    disk.marker = prepare->marker;
-    disk.floor = prepare->floor;
-    disk.old_terms = *prepare->terms;
-    disk.records.clear();
-    disk.start = disk.written = disk.durable = disk.applied = disk.trimmed = prepare->marker.cut;
-    disk.start_chain = prepare->cut_chain;
-    disk.start_term = prepare->cut_term;
-    disk.base.clear();
-    node.base_digest = 0;
-    node.facts_for_events.push_back(disk.facts(node.process));
-    node.completions.push_back(
-        event::RebuildPrepared{prepare->marker.session, true, &node.facts_for_events.back()});
-  } else if (const auto* write = std::get_if<command::WriteBase>(&command)) {
-    const message::BaseBlocks& blocks = write->blocks;
-    const BaseBlock content{blocks.last_lsn, node.slots.at(blocks.slot).value};
-    disk.base[blocks.lba.value()] = content;
-    node.base_digest = digest_next(node.base_digest, blocks.lba.value(), content);
-    node.completions.push_back(
-        event::BaseWritten{write->session, blocks.sequence, true, node.base_digest});
-  } else if (const auto* flush = std::get_if<command::FlushBase>(&command)) {
-    node.completions.push_back(event::BaseFlushed{flush->session, true});
-  }
-}
-
-void Cluster::on_client_command(ModelNode& node, const Command& command) {
-  if (const auto* drop = std::get_if<command::DropSlot>(&command)) {
-    node.slots.drop(drop->slot);
-  } else if (const auto* read = std::get_if<command::ReadData>(&command)) {
-    node.reads.push_back(*read);
-  } else if (const auto* complete = std::get_if<command::Complete>(&command)) {
-    const ClientDone& done = complete->done;
-    if (client_.link != complete->link) return;
-    if (on_done) {
-      on_done(done, done.slot == no_slot ? std::vector<std::uint64_t>{}
-                                         : node.slots.at(done.slot).blocks);
-    }
-    if (done.status != ClientStatus::ok) return;
-    client_.open.erase(done.request.value());
-    client_.seen = std::max(client_.seen.value_or(Position{}), done.seen);
-  } else if (const auto* reply = std::get_if<command::AttachReply>(&command)) {
-    if (reply->reply.status != ClientStatus::ok && client_.link == reply->link) {
-      client_.link.reset();
-    }
-  }
-}
-
-// --- links ---
-
-void Cluster::send(ModelNode& node, const command::Send& send) {
-  const auto found = links_.find(send.link.value());
-  if (found == links_.end()) return;  // a link that has ended takes everything with it
-  Wire wire{send.link, send.envelope, send.message, {}, {}, {}, false};
-  if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) wire.facts = *reply->facts;
-  if (auto* start = std::get_if<message::StartRebuild>(&wire.message)) {
-    wire.terms = *start->terms;
-  }
-  if (auto* append = std::get_if<message::Append>(&wire.message)) {
-    if (append->slot != no_slot) {
-      wire.payload = node.slots.at(append->slot);
-      wire.has_payload = true;
-    }
-  }
-  frames_[{node.id.value(), send.envelope.to.value()}].push_back(wire);
-}
-
-void Cluster::deliver(Wire wire) {
-  const auto found = links_.find(wire.link.value());
-  if (found == links_.end()) return;
-  ModelNode& target = node(wire.envelope.to.value());
-  if (!target.alive) return;
-  if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) reply->facts = &wire.facts;
-  if (auto* start = std::get_if<message::StartRebuild>(&wire.message)) start->terms = &wire.terms;
-  if (wire.has_payload) {
-    const Slot slot = target.slots.lend(wire.payload);
-    if (auto* append = std::get_if<message::Append>(&wire.message)) append->slot = slot;
-    if (auto* base = std::get_if<message::BaseBlocks>(&wire.message)) base->slot = slot;
-  }
-  feed(target, event::Received{wire.link, &wire.envelope, &wire.message});
-}
-
-bool Cluster::next_frame(ReplicaId from, ReplicaId to, Fate fate) {
-  std::deque<Wire>& queue = frames_[{from.value(), to.value()}];
-  if (queue.empty()) return false;
-  if (fate == Fate::swap && queue.size() > 1) std::swap(queue[0], queue[1]);
-  const Wire wire = queue.front();
-  queue.pop_front();
-  if (fate == Fate::drop) return true;
-  deliver(wire);
-  if (fate == Fate::twice) deliver(wire);
-  return true;
-}
-
-void Cluster::close_link(LinkId link, ReplicaId except) {
-  const auto found = links_.find(link.value());
-  if (found == links_.end()) return;
-  const LinkState state = found->second;
-  links_.erase(found);
-  if (state.dialler != except && node(state.dialler.value()).alive) {
-    dialling_.insert({state.dialler.value(), state.acceptor.value()});
-    feed(node(state.dialler.value()), event::PeerDown{state.acceptor, link});
-  }
-  if (state.acceptor != except && node(state.acceptor.value()).alive) {
-    feed(node(state.acceptor.value()), event::LinkClosed{link});
-  }
-}
-
-bool Cluster::dial_pending() {
-  for (const Direction& direction : std::set<Direction>(dialling_)) {
-    const auto [from, to] = direction;
-    if (!node(from).alive) {
-      dialling_.erase(direction);
-      continue;
-    }
-    if (!node(to).alive || broken_links_.contains(direction)) continue;
-    dialling_.erase(direction);
-    const LinkId link{next_link_++};
-    links_[link.value()] = LinkState{ReplicaId{from}, ReplicaId{to}};
-    feed(node(from), event::PeerUp{ReplicaId{to}, link});
+bool Cluster::run_op(ReplicaId id, const std::string& kind) {
+  Node& node = this->node(id);
+  for (std::size_t i = 0; i < node.ops.size(); ++i) {
+    if (node.ops[i].kind != kind || !node.ops[i].ready()) continue;
+    const Op op = node.ops[i];
+    node.ops.erase(node.ops.begin() + static_cast<std::ptrdiff_t>(i));
+    op.run();
     return true;
   }
   return false;
 }
 
-void Cluster::break_link(std::uint64_t a, std::uint64_t b) {
-  broken_links_.insert({a, b});
-  broken_links_.insert({b, a});
-  drop_frames(a, b);
-  drop_frames(b, a);
-  for (const auto& [link, state] : std::map<std::uint64_t, LinkState>(links_)) {
-    const Direction ends{state.dialler.value(), state.acceptor.value()};
-    if (ends == Direction{a, b} || ends == Direction{b, a}) close_link(LinkId{link}, ReplicaId{0});
-  }
-}
-
-void Cluster::heal(std::uint64_t a, std::uint64_t b) {
-  broken_links_.erase({a, b});
-  broken_links_.erase({b, a});
-}
-
-void Cluster::hold(std::uint64_t from, std::uint64_t to, bool on) {
-  if (on) held_.insert({from, to});
-  else held_.erase({from, to});
-}
-
-void Cluster::drop_frames(std::uint64_t from, std::uint64_t to) { frames_[{from, to}].clear(); }
-
-// --- streams ---
-
-void Cluster::stream(ModelNode& node, const command::StreamLog& stream) {
-  const ModelDisk& disk = node.disk;
-  const bool readable = stream.from > disk.trimmed && stream.upto <= disk.written;
-  if (!readable) {
-    node.completions.push_back(event::LogStreamed{stream.peer, stream.session, Lsn{}, false});
-    return;
-  }
-  const Lsn upto = std::min(stream.upto, stream.from + LsnCount{7});  // several chunks
-  for (Lsn lsn = stream.from; lsn <= upto; lsn = lsn.next()) {
-    const ModelRecord& record = disk.record(lsn);
-    Wire wire{stream.link, stream.envelope,
-              message::Append{record.header, no_slot, stream.committed, stream.stable, Instant{}},
-              {}, {}, {}, false};
-    if (has_payload(record.header)) {
-      wire.payload = Payload{record.value, {}, 0};
-      wire.has_payload = true;
-    }
-    frames_[{node.id.value(), stream.peer.value()}].push_back(wire);
-  }
-  node.completions.push_back(event::LogStreamed{stream.peer, stream.session, upto, true});
-}
-
-void Cluster::send_base(ModelNode& node, const command::SendBase& send) {
-  ModelNode::BaseCursor& cursor = node.base_cursors.at(send.peer.value());
-  event::BaseSent done{send.peer, send.session, true, 0, false, 0, 0};
-  for (std::uint32_t i = 0; i < send.extents_max; ++i) {
-    const auto next = node.disk.base.lower_bound(cursor.next_block);
-    if (next == node.disk.base.end()) {
-      done.end = true;
+bool Cluster::settle_once() {
+  bool moved = false;
+  for (auto& [id, node] : nodes_) {
+    if (node->core == nullptr || node->paused) continue;
+    for (const Op& op : node->ops) {
+      if (node->held.contains(op.kind) || !op.ready()) continue;
+      moved = run_op(id, std::string(op.kind));
       break;
     }
-    cursor.next_block = next->first + 1;
-    cursor.digest = digest_next(cursor.digest, next->first, next->second);
-    Wire wire{send.link, send.envelope,
-              message::BaseBlocks{++cursor.sequence, Lba{next->first}, next->second.last_lsn, 1,
-                                  no_slot},
-              {}, {}, Payload{next->second.value, {}, 0}, true};
-    frames_[{node.id.value(), send.peer.value()}].push_back(wire);
   }
-  done.sequence = done.count = cursor.sequence;
-  done.digest = cursor.digest;
-  node.completions.push_back(done);
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
+      const ReplicaId from = links_[i]->ends[side];
+      const ReplicaId to = links_[i]->ends[1 - side];
+      if (held_links.contains(way(from, to)) || links_[i].get() != link_between(from, to)) continue;
+      if (node(to).paused || cuts_.contains(std::minmax(from, to))) continue;
+      moved = deliver(from, to) || moved;
+    }
+  }
+  return connect() || moved;
+}
+
+bool Cluster::connect() {
+  // A link of which one end is gone is noticed by the other one.
+  for (auto& link : links_) {
+    if (link->open[0] == link->open[1]) continue;
+    const std::size_t left = link->open[0] ? 0 : 1;
+    Node& rest = node(link->ends[left]);
+    if (rest.paused || cuts_.contains(std::minmax(link->ends[0], link->ends[1]))) continue;
+    if (!link->queue[1 - left].empty()) continue;  // what came before the end is read first
+    link->open[left] = false;
+    if (left == 0) step(rest, event::PeerDown{link->ends[1], link->id});
+    else step(rest, event::LinkClosed{link->id});
+    return true;
+  }
+  for (auto& [id, node] : nodes_) {
+    if (node->core == nullptr || node->paused) continue;
+    for (const auto& [peer, version] : node->dials) {
+      Node& other = this->node(peer);
+      if (other.core == nullptr || other.paused || link_between(id, peer) != nullptr) continue;
+      if (cuts_.contains(std::minmax(id, peer))) continue;
+      auto link = std::make_unique<Link>();
+      link->id = LinkId{next_link_++};
+      link->ends[0] = id;
+      link->ends[1] = peer;
+      links_.push_back(std::move(link));
+      step(*node, event::PeerUp{peer, links_.back()->id});
+      return true;
+    }
+  }
+  return false;
+}
+
+bool Cluster::fire_tick() {
+  for (auto& [id, node] : nodes_) {
+    if (node->core == nullptr || node->paused || !node->wake || *node->wake > now) continue;
+    node->wake.reset();
+    step(*node, event::Tick{});
+    return true;
+  }
+  return false;
+}
+
+// Completions and messages go before timers.
+void Cluster::settle() {
+  for (int rounds = 0; rounds < 20'000; ++rounds) {
+    if (settle_once()) continue;
+    if (fire_tick()) continue;
+    return;
+  }
+  broken("the cluster does not come to rest");
+}
+
+void Cluster::advance(Duration by) {
+  const Instant end = now + by;
+  for (;;) {
+    if (!manual) settle();
+    std::optional<Instant> next;
+    for (const auto& [id, node] : nodes_) {
+      if (node->core == nullptr || node->paused || !node->wake) continue;
+      if (!next || *node->wake < *next) next = node->wake;
+    }
+    if (failed || !next || *next > end) break;
+    now = std::max(now, *next);
+    if (manual) {
+      while (fire_tick()) {
+      }
+    }
+  }
+  now = end;
+  if (!manual) settle();
+}
+
+// --- network ---
+
+Link* Cluster::link_between(ReplicaId from, ReplicaId to) {
+  for (auto at = links_.rbegin(); at != links_.rend(); ++at) {
+    Link& link = **at;
+    const bool ours = (link.ends[0] == from && link.ends[1] == to) ||
+                      (link.ends[0] == to && link.ends[1] == from);
+    // What was sent before one end was gone still arrives.
+    const std::size_t side = side_of(link, from);
+    if (ours && link.open[1 - side] && (link.open[side] || !link.queue[side].empty())) return &link;
+  }
+  return nullptr;
+}
+
+std::deque<Packet>* Cluster::queue(ReplicaId from, ReplicaId to) {
+  Link* link = link_between(from, to);
+  return link == nullptr ? nullptr : &link->queue[side_of(*link, from)];
+}
+
+bool Cluster::deliver(ReplicaId from, ReplicaId to) {
+  Link* link = link_between(from, to);
+  if (link == nullptr) return false;
+  std::deque<Packet>& waiting = link->queue[side_of(*link, from)];
+  if (waiting.empty()) return false;
+  Packet packet = std::move(waiting.front());
+  waiting.pop_front();
+  receive(*link, to, std::move(packet));
+  return true;
+}
+
+void Cluster::receive(Link& link, ReplicaId to, Packet packet) {
+  Node& node = this->node(to);
+  if (node.core == nullptr) return;
+  if (auto* reply = std::get_if<message::HelloReply>(&packet.message)) {
+    reply->facts = &packet.facts;
+  }
+  if (auto* start = std::get_if<message::StartRebuild>(&packet.message)) {
+    start->terms = &packet.terms;
+  }
+  if (!packet.payload.empty()) {
+    const Slot slot = lend(node, packet.payload);
+    if (auto* append = std::get_if<message::Append>(&packet.message)) append->slot = slot;
+    if (auto* base = std::get_if<message::BaseBlocks>(&packet.message)) base->slot = slot;
+  }
+  step(node, event::Received{link.id, &packet.envelope, &packet.message});
+}
+
+void Cluster::break_link(Link& link) {
+  link.queue[0].clear();
+  link.queue[1].clear();
+  const bool open[2] = {std::exchange(link.open[0], false), std::exchange(link.open[1], false)};
+  if (open[0]) step(node(link.ends[0]), event::PeerDown{link.ends[1], link.id});
+  if (open[1]) step(node(link.ends[1]), event::LinkClosed{link.id});
+}
+
+// --- controller's desk ---
+
+void Cluster::assign(const Assignment& assignment, ReplicaId to) {
+  Node& node = this->node(to);
+  if (node.core == nullptr) return;
+  if (!node.assignment || node.assignment->epoch < assignment.epoch ||
+      (node.assignment->epoch == assignment.epoch &&
+       node.assignment->revision <= assignment.revision)) {
+    node.assignment = assignment;
+  }
+  const Assignment copy = assignment;
+  step(node, event::Assigned{&copy});
+}
+
+void Cluster::fence(Epoch epoch, ReplicaId to) {
+  Node& node = this->node(to);
+  if (node.core == nullptr) return;
+  step(node, event::Fence{FenceRequest{volume, to, epoch, Revision{}}});
+}
+
+// --- clients ---
+
+ClientRow& Cluster::client(AttachmentId id) {
+  ClientRow& row = clients_[id];
+  row.attachment = id;
+  return row;
+}
+
+void Cluster::attach(ClientRow& client, ReplicaId to) {
+  client.node = to;
+  client.link = LinkId{next_link_++};
+  ClientAttach words;
+  words.volume = volume;
+  words.incarnation = incarnation;
+  words.attachment = client.attachment;
+  words.connection = client.connection;
+  words.seen = client.seen;
+  step(node(to), event::ClientOpened{client.link, words});
+}
+
+void Cluster::ask(ClientRow& client, const ClientRequest& request) {
+  Node& node = this->node(client.node);
+  if (node.core == nullptr) {
+    say(fmt::format("  r{} not sent: {} is down", request.request.value(), client.node.value()));
+    return;
+  }
+  ClientRequest copy = request;
+  copy.connection = client.connection;
+  copy.low_mark = RequestNumber{client.open.empty() ? request.request.value()
+                                                    : std::min(*client.open.begin(),
+                                                               request.request.value())};
+  if (request.low_mark > copy.low_mark) copy.low_mark = request.low_mark;
+  const Stamps& payload = client.payloads[request.request.value()];
+  if (!payload.empty()) {
+    copy.slot = lend(node, payload);
+    copy.payload_digest = digest_of(payload);
+  }
+  client.open.insert(request.request.value());
+  step(node, event::ClientAsked{client.link, copy});
 }
 
 }  // namespace seawall::script

@@ -1,128 +1,174 @@
-// Cluster: several ModelNodes, the links between them, clients, and a controller by hand.
+// Cluster: several real engine::Core objects with model stores, links, clients, a controller's desk
+// and one manual clock, for golden scripts.
 //
-// Everything is explicit and ordered: time moves by advance(), messages and completions by
-// stabilize(), in the order of node numbers. What is said to the outside (completions, reports,
-// proposals) is collected as text. After every step the invariants of that Core are checked; a broken
-// one becomes a line that starts with BROKEN and fails the script.
+// Purpose: a script holds back what it wants to see late (an own write, a flush, a super block, one
+// direction of a link) and everything else runs to rest by itself, in one fixed order. After every
+// step of a Core its invariants and the oracle (oracle.h) are asked. Thread: the test's. Units:
+// milliseconds, blocks of 4 KiB. Errors: a broken invariant is a line of output that begins with
+// "BROKEN" and a failure of the script; a broken contract of the engine fails a CHECK.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "engine/core.h"
 #include "engine/promotion.h"
-#include "tests/script/model_node.h"
+#include "tests/script/model_store.h"
 
 namespace seawall::script {
 
-struct Wire {  // one frame on its way
-  LinkId link;
+// A message on its way; what its pointers point to travels with it.
+struct Packet {
   message::Envelope envelope;
   message::PeerMessage message;
-  ReplicaFacts facts;   // what a HelloReply points to
-  TermTable terms;      // what a StartRebuild points to
-  Payload payload;      // what a slot held
-  bool has_payload = false;
+  ReplicaFacts facts;
+  TermTable terms;
+  Stamps payload;
 };
 
-struct LinkState {
-  ReplicaId dialler, acceptor;
+struct Link {
+  LinkId id;
+  ReplicaId ends[2];  // dialler, acceptor
+  bool open[2] = {true, true};
+  std::deque<Packet> queue[2];  // by sender
 };
 
-struct ClientView {
-  std::uint64_t node = 0;       // where it is attached
-  AttachmentId attachment{1};
+// What a store was asked to do and has not answered yet.
+struct Op {
+  std::string kind;  // log flush super rewind stream base read
+  std::function<bool()> ready;
+  std::function<void()> run;
+};
+
+struct Node {
+  Node(ReplicaId replica, Incarnation incarnation, BlockCount size)
+      : id(replica), store(incarnation, replica, size) {}
+  ReplicaId id;
+  ModelStore store;
+  std::vector<std::byte> memory;
+  std::unique_ptr<Core> core;
+  ProcessStart start;
+  bool paused = false;
+  std::deque<Op> ops;
+  std::set<std::string> held;
+  std::map<Slot, Stamps> slots;
+  std::map<Slot, int> loans;
+  std::map<ReplicaId, EndpointVersion> dials;
+  std::optional<Instant> wake;
+  CoreCounters counters;       // as printed last
+  std::uint64_t base_digest = 0, base_written = 0;    // target of a rebuild
+  std::map<ReplicaId, std::vector<BaseExtent>> lanes;  // source: extents not sent yet
+  std::map<ReplicaId, std::pair<std::uint64_t, std::uint64_t>> lane_sums;  // count, digest
+  std::optional<Assignment> assignment;  // last delivered
+};
+
+struct ClientRow {
+  AttachmentId attachment;
   ConnectionNumber connection;
-  std::optional<LinkId> link;
-  RequestNumber low_mark{1};
+  ReplicaId node;
+  LinkId link;
+  std::uint64_t next_request = 1;
   std::optional<Position> seen;
+  std::map<std::uint64_t, ClientRequest> requests;   // every one ever asked
+  std::map<std::uint64_t, Stamps> payloads;
   std::set<std::uint64_t> open;
 };
 
 class Cluster {
  public:
-  void create(std::size_t replicas, const Configuration& config);
+  void create(std::size_t replicas, std::uint64_t blocks);
+  void say(std::string line) { output_.push_back(std::move(line)); }
+  std::vector<std::string> take_output();
 
-  // --- events by hand ---
-  void feed(ModelNode& node, const Event& event);
-  void advance(std::uint64_t milliseconds);
-  void stabilize();
-  // One thing that could happen now, chosen by `choice` among all; false: nothing can.
-  bool one_of_many(std::uint64_t choice);
-  void pass(std::uint64_t milliseconds);  // time alone, and the ticks that are due
-  // One frame of a link direction: delivered, dropped or delivered twice.
-  enum class Fate { deliver, drop, twice, swap };
-  bool next_frame(ReplicaId from, ReplicaId to, Fate fate);
+  // --- life ---
+  void start(ReplicaId id);
+  void crash(ReplicaId id);
+  void power_loss(ReplicaId id, std::optional<Lsn> keep);
 
-  void crash(std::uint64_t id, bool power);
-  void restart(std::uint64_t id);
-  void break_link(std::uint64_t a, std::uint64_t b);
-  void heal(std::uint64_t a, std::uint64_t b);
-  void hold(std::uint64_t from, std::uint64_t to, bool on);
-  void drop_frames(std::uint64_t from, std::uint64_t to);
+  // --- time and order ---
+  void settle();             // until nothing that is not held can move
+  void advance(Duration by);
+  bool run_op(ReplicaId id, const std::string& kind);
 
-  // --- the controller ---
-  void fence(std::uint64_t epoch, const std::vector<std::uint64_t>& to);
-  PromotionDecision decide(std::uint64_t epoch, std::uint64_t since_fence,
-                           std::uint64_t since_enough);
-  void assign(const Assignment& assignment, const std::vector<std::uint64_t>& to);
-  Assignment make_assignment(std::uint64_t epoch, std::uint64_t primary);
-  bool accept_proposal(bool deliver);
-  bool refuse_proposal();
+  // --- controller's desk ---
+  void assign(const Assignment& assignment, ReplicaId to);
+  void fence(Epoch epoch, ReplicaId to);
 
   // --- clients ---
-  void attach(std::uint64_t node, bool with_position);
-  void ask(ClientOp op, std::uint64_t request, std::uint64_t lba, std::uint64_t blocks, bool fua);
+  ClientRow& client(AttachmentId id);
+  void attach(ClientRow& client, ReplicaId to);
+  void ask(ClientRow& client, const ClientRequest& request);
 
-  ModelNode& node(std::uint64_t id) { return nodes_.at(id - 1); }
-  std::vector<ModelNode>& nodes() { return nodes_; }
-  ClientView& client() { return client_; }
-  Assignment& record() { return record_; }   // as committed
-  std::vector<FenceReport>& reports() { return reports_; }
-  std::map<std::uint64_t, ConfigProposal>& proposals() { return proposals_; }
-  [[nodiscard]] Instant now() const { return now_; }
+  // --- network ---
+  Link* link_between(ReplicaId from, ReplicaId to);
+  static std::size_t side_of(const Link& link, ReplicaId from) { return link.ends[0] == from ? 0 : 1; }
+  std::deque<Packet>* queue(ReplicaId from, ReplicaId to);
+  bool deliver(ReplicaId from, ReplicaId to);
+  void receive(Link& link, ReplicaId to, Packet packet);
+  void break_link(Link& link);  // both sides notice
+  void cut(ReplicaId a, ReplicaId b) { cuts_.insert(std::minmax(a, b)); }
+  bool heal(ReplicaId a, ReplicaId b) { return cuts_.erase(std::minmax(a, b)) > 0; }
+
+  Node& node(ReplicaId id) { return *nodes_.at(id); }
+  std::map<ReplicaId, std::unique_ptr<Node>>& nodes() { return nodes_; }
+  void step(Node& node, const Event& event);
+  Slot lend(Node& node, const Stamps& payload);
+  void broken(const std::string& what);
+
+  VolumeId volume{1, 1};
+  Incarnation incarnation{7, 7};
+  CoreOptions options;
+  Instant now{10'000};
+  bool manual = false;
   bool trace = false;
-  // Told of every completion of the client's current link, with the data of a read.
-  std::function<void(const ClientDone&, const std::vector<std::uint64_t>&)> on_done;
-  std::string take_output() { return std::exchange(output_, {}); }
-  [[nodiscard]] bool broken() const { return broken_; }
-  std::string compare(const std::vector<std::uint64_t>& ids);
-  void say(const std::string& line) { output_ += line + "\n"; }
+  bool loss_expected = false;  // the script breaks the contract on purpose
+  std::set<std::string> held_links;                    // "1->2"
+  std::map<std::string, std::vector<Packet>> sent;     // by "1->2", since it was asked for
+  std::map<std::string, std::vector<Packet>> history;  // by "1->2", everything
+  std::map<ReplicaId, FenceReport> reports;
+  std::map<ReplicaId, ReplicaFacts> report_facts;
+  std::optional<ConfigProposal> proposal;
+  std::map<Stamp, std::string> names;
+  std::map<std::string, Stamp> stamps;
+  bool failed = false;
 
  private:
-  void obey(ModelNode& node, const Commands& commands);
-  void run(ModelNode& node, const Command& command);
-  void on_log_command(ModelNode& node, const Command& command);
-  void on_base_command(ModelNode& node, const Command& command);
-  void on_client_command(ModelNode& node, const Command& command);
-  void send(ModelNode& node, const command::Send& send);
-  void stream(ModelNode& node, const command::StreamLog& stream);
-  void send_base(ModelNode& node, const command::SendBase& send);
-  void deliver(Wire wire);
-  void close_link(LinkId link, ReplicaId except);
-  bool dial_pending();
-  void tell(const ModelNode& node, const Command& command);
-  void say_completion(const ModelNode& node, const command::Complete& complete);
-  CoreOptions options() const;
+  friend struct Carrier;
+  bool settle_once();
+  bool connect();
+  bool fire_tick();
+  void carry_out(Node& node, const Commands& commands);
+  void check(Node& node, const Commands& commands);
 
-  using Direction = std::pair<std::uint64_t, std::uint64_t>;
-  std::vector<ModelNode> nodes_;
-  Instant now_{1000};
-  std::map<std::uint64_t, LinkState> links_;
+  std::map<ReplicaId, std::unique_ptr<Node>> nodes_;
+  std::deque<std::unique_ptr<Link>> links_;
+  std::map<AttachmentId, ClientRow> clients_;
+  std::set<std::pair<ReplicaId, ReplicaId>> cuts_;
+  std::vector<std::string> output_;
   std::uint64_t next_link_ = 1;
-  std::map<Direction, std::deque<Wire>> frames_;
-  std::set<Direction> held_, broken_links_;
-  std::set<Direction> dialling_;
-  ClientView client_;
-  Assignment record_;
-  std::vector<FenceReport> reports_;
-  std::map<std::uint64_t, ConfigProposal> proposals_;
-  std::string output_;
-  bool broken_ = false;
+  std::uint32_t next_slot_ = 1;
+  std::uint64_t starts_ = 0;
+
+ public:
+  // Of the oracle: what clients were told.
+  struct Told {
+    Position at;
+    std::uint64_t chain = 0;
+    bool flushed = false;
+  };
+  std::vector<Told> told;
+  std::map<Position, std::uint64_t> chains;  // (term, lsn) names one record for ever
+  Epoch served;                              // the greatest epoch that has answered a client
+  std::set<std::pair<ReplicaId, Epoch>> seen_serving;
 };
+
+std::string name_of(const Cluster& cluster, Stamp stamp);
+std::string way(ReplicaId from, ReplicaId to);
 
 }  // namespace seawall::script

@@ -1,75 +1,125 @@
-// Runner of golden scripts (datadriven): a command line, "----", the expected text, an empty line.
+// Runner: reads a golden script, runs its commands, compares the output.
 //
-//   # comments say why
-//   replicas n=3 policy=quorum
-//   ----
-//
-//   write 7 at=3
-//   ----
-//   1 > Complete r7 ok seen=2@1
-//
-// run() gives the script back with the output that the commands have now; it is right when nothing
-// differs. `./script_test --rewrite` stores it instead, and the diff is reviewed.
-//
-// Commands (ids are replica numbers, lists are 1,2,3):
-//   replicas n= policy=quorum|in_sync [cache=none] [min=] [members=1,2]
-//   assign epoch= primary= [to=1,2] [revision=] [in_sync=] [attachments=] [start=] [last=term.lsn]
-//   fence epoch= [to=]           elect epoch= [fence_age=ms] [age=ms] [assign] [to=]
-//   failover epoch= nodes=       fence, settle, elect, assign, settle: with those nodes only
-//   attach NODE [position]       write R at= [len=] [fua]   read R at= [len=]   flush R
-//   discard R at= [len=]         zeroes R at= [len=]
-//   tick MS                      stabilize                  deliver A->B [n] [drop|dup|swap]
-//   hold A->B | disk N | flush N | super N | read N         release ... (the same words)
-//   crash N | power N | restart N | break A-B | heal A-B | drop A->B | fail N
-//   checkpoint N | trim N | space N percent | accept [silent] | refuse | remove N
-//   status [N] | facts N | compare 1,2,3 | slots | pins N | counters N | trace on|off
+// A script is a header of comment lines that names the hazard, then blocks: one or more commands, a
+// line "----", the expected output, an empty line. With SEAWALL_REWRITE=1 in the environment the
+// expected outputs are written anew; read every one of them before committing it.
+// Thread: the test's. Errors: an unknown command, a bad argument and a broken invariant fail.
 #pragma once
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/script/cluster.h"
 
 namespace seawall::script {
 
-struct ScriptResult {
-  std::string text;     // the script with today's output
-  bool broken = false;  // an invariant, or a word that nobody knows
+struct Block {
+  std::vector<std::string> before;    // comments
+  std::vector<std::string> commands;
+  std::vector<std::string> expected;
 };
 
-class Runner {
+// One command line: words, and key=value pairs.
+struct Line {
+  std::vector<std::string> words;
+  std::map<std::string, std::string> options;
+
+  [[nodiscard]] bool has(const std::string& key) const { return options.contains(key); }
+  [[nodiscard]] std::uint64_t number(const std::string& key, std::uint64_t otherwise) const;
+  [[nodiscard]] std::string word(std::size_t index) const;
+  [[nodiscard]] std::uint64_t number_at(std::size_t index) const;
+};
+Line parse_line(const std::string& text);
+std::uint64_t parse_number(const std::string& text);
+Position parse_position(const std::string& text);  // lsn@term
+std::vector<std::uint64_t> parse_list(const std::string& text);
+
+// What the script says: state beyond the cluster, and one function a command.
+class Script {
  public:
-  ScriptResult run(const std::string& script);
+  Script();
+  // Runs one command; false with a line of output when it is not understood.
+  bool run(const std::string& text);
+  Cluster cluster;
 
  private:
-  struct Words {
-    std::vector<std::string> plain;             // without '='
-    std::map<std::string, std::string> named;   // key=value
+  using Command = void (Script::*)(const Line&);
+  static const std::map<std::string, Command>& commands();
 
-    [[nodiscard]] bool has(const std::string& word) const;
-    [[nodiscard]] std::uint64_t number(const std::string& key, std::uint64_t otherwise) const;
-    [[nodiscard]] std::uint64_t at(std::size_t index) const;
-  };
-  static Words parse(const std::string& line);
-  static std::vector<std::uint64_t> list(const std::string& text);
+  void replicas(const Line& line);
+  void assign(const Line& line);
+  void failover(const Line& line);
+  void fence(const Line& line);
+  void elect(const Line& line);
+  void commit(const Line& line);
+  void refuse(const Line& line);
+  void attach(const Line& line);
+  void write(const Line& line);
+  void read(const Line& line);
+  void flush(const Line& line);
+  void discard(const Line& line);
+  void zeroes(const Line& line);
+  void resend(const Line& line);
+  void deliver(const Line& line);
+  void drop(const Line& line);
+  void dup(const Line& line);
+  void swap(const Line& line);
+  void replay(const Line& line);
+  void forge(const Line& line);
+  void storm(const Line& line);
+  void hold(const Line& line);
+  void release(const Line& line);
+  void run_held(const Line& line);
+  void tick(const Line& line);
+  void crash(const Line& line);
+  void power_loss(const Line& line);
+  void restart(const Line& line);
+  void pause(const Line& line);
+  void resume(const Line& line);
+  void cut(const Line& line);
+  void heal(const Line& line);
+  void disconnect(const Line& line);
+  void checkpoint(const Line& line);
+  void fail_log(const Line& line);
+  void log_space(const Line& line);
+  void damage(const Line& line);
+  void remove(const Line& line);
+  void status(const Line& line);
+  void log(const Line& line);
+  void data(const Line& line);
+  void equal(const Line& line);
+  void queue(const Line& line);
+  void sent(const Line& line);
+  void pins(const Line& line);
+  void mode(const Line& line);
+  void expect_loss(const Line& line);
 
-  void execute(const std::string& line);
-  bool client_words(const Words& words);
-  bool control_words(const Words& words);
-  bool fault_words(const Words& words);
-  bool look_words(const Words& words);
-  void replicas(const Words& words);
-  void assign(const Words& words);
-  void elect(const Words& words, const std::vector<std::uint64_t>& to, bool also_assign);
-  void failover(const Words& words);
-  void set_hold(const Words& words, bool on);
-  void deliver(const Words& words);
-  void status(std::uint64_t id);
-  std::vector<std::uint64_t> targets(const Words& words) const;
+  void do_request(const Line& line, ClientOp op, std::size_t first_word);
+  Assignment make_assignment(const Line& line, std::uint64_t epoch, ReplicaId primary);
+  void print_counters();
+  void hold_one(const Line& line, bool hold);
+  std::vector<ReplicaId> targets(const Line& line, std::size_t first_word);
+  message::PeerMessage make_message(const Line& line, const std::string& kind);
+  void send_forged(const Line& line, const std::string& kind);
 
-  std::unique_ptr<Cluster> cluster_;
-  bool broken_ = false;
+  Configuration config_;
+  std::uint64_t revision_ = 0;
+  std::vector<AttachmentGrant> grants_;
+  std::map<ReplicaId, std::uint64_t> endpoints_;
+  std::uint64_t next_stamp_ = 1;
+  std::uint64_t blocks_ = 64;
+  std::uint64_t low_mark_ = 0;
 };
+
+std::string brief(const Packet& packet);
+std::string brief(const std::vector<Packet>& packets);
+std::string status_line(Cluster& cluster, Node& node);
+
+// Runs all blocks; returns what they printed, block by block.
+std::vector<Block> read_script(const std::string& path);
+std::vector<std::string> run_block(Script& script, const Block& block);
+std::string text_of(const std::vector<Block>& blocks);
 
 }  // namespace seawall::script

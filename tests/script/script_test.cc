@@ -1,71 +1,64 @@
-// Every tests/script/*.txt is one test, named like its file.
-//
-//   script_test                 runs them       script_test --rewrite   stores today's output
+// One test case for each script of this directory; its name is the file's, so the ids show.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
-#include <string>
-#include <vector>
 
 #include "tests/script/runner.h"
 
 namespace seawall::script {
 namespace {
 
-bool rewrite = false;
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-class ScriptFile : public testing::Test {
+class ScriptCase : public testing::Test {
  public:
-  explicit ScriptFile(std::filesystem::path path) : path_(std::move(path)) {}
+  explicit ScriptCase(std::filesystem::path path) : path_(std::move(path)) {}
 
   void TestBody() override {
-    const std::string golden = read_file(path_);
-    Runner runner;
-    const ScriptResult result = runner.run(golden);
-    EXPECT_FALSE(result.broken) << result.text;
-    if (rewrite) {
-      std::ofstream(path_) << result.text;
-      return;
+    std::vector<Block> blocks = read_script(path_.string());
+    ASSERT_FALSE(blocks.empty());
+    ASSERT_FALSE(blocks.front().before.empty()) << "a script begins by naming its hazard";
+    const bool rewrite = std::getenv("SEAWALL_REWRITE") != nullptr;
+    Script script;
+    for (Block& block : blocks) {
+      if (block.commands.empty()) continue;
+      const std::vector<std::string> actual = run_block(script, block);
+      if (rewrite) {
+        block.expected = actual;
+        continue;
+      }
+      EXPECT_EQ(actual, block.expected) << path_.filename() << ": " << block.commands.front();
     }
-    EXPECT_EQ(golden, result.text) << "run with --rewrite and review the diff";
+    EXPECT_FALSE(script.cluster.failed) << "an invariant is broken, or a command is wrong";
+    if (!rewrite) return;
+    std::ofstream file(path_);
+    file << text_of(blocks);
+    ASSERT_TRUE(file.good());
   }
 
  private:
   std::filesystem::path path_;
 };
 
-void register_scripts() {
+bool register_all() {
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator("tests/script")) {
-    if (entry.path().extension() == ".txt" && entry.path().stem() != "CMakeLists") {
+  for (const auto& entry : std::filesystem::directory_iterator(SCRIPT_DIR)) {
+    if (entry.path().extension() == ".txt" && entry.path().filename() != "CMakeLists.txt") {
       paths.push_back(entry.path());
     }
   }
   std::sort(paths.begin(), paths.end());
   for (const std::filesystem::path& path : paths) {
     testing::RegisterTest("Script", path.stem().c_str(), nullptr, nullptr, __FILE__, __LINE__,
-                          [path]() -> testing::Test* { return new ScriptFile(path); });
+                          [path]() -> testing::Test* { return new ScriptCase(path); });
   }
+  return !paths.empty();
 }
+
+const bool registered = register_all();
+
+TEST(Scripts, the_directory_is_not_empty) { EXPECT_TRUE(registered); }
 
 }  // namespace
 }  // namespace seawall::script
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  for (int i = 1; i < argc; ++i) {
-    if (std::string(argv[i]) == "--rewrite") seawall::script::rewrite = true;
-  }
-  seawall::script::register_scripts();
-  return RUN_ALL_TESTS();
-}

@@ -1,8 +1,8 @@
-#include "tests/script/chaos.h"
+#include "tests/walk/chaos.h"
 
 #include "engine/engine.h"
 
-namespace seawall::script {
+namespace seawall::walk {
 namespace {
 
 constexpr std::uint64_t blocks = 6;
@@ -292,4 +292,4 @@ std::string Chaos::run() {
   return final_checks();
 }
 
-}  // namespace seawall::script
+}  // namespace seawall::walk

@@ -15,7 +15,7 @@
 
 #include "engine/core.h"
 
-namespace seawall::script {
+namespace seawall::walk {
 
 struct Payload {
   std::uint64_t value = 0;  // of every block of a write; of the first block for a read
@@ -130,4 +130,4 @@ struct ModelNode {
   void stop();
 };
 
-}  // namespace seawall::script
+}  // namespace seawall::walk

@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
-#include "tests/script/cluster.h"
+#include "tests/walk/cluster.h"
 
-namespace seawall::script {
+namespace seawall::walk {
 
 // --- time and progress ---
 
@@ -234,4 +234,4 @@ std::string Cluster::compare(const std::vector<std::uint64_t>& ids) {
   return "equal";
 }
 
-}  // namespace seawall::script
+}  // namespace seawall::walk

@@ -11,9 +11,9 @@
 #include <string>
 
 #include "engine/base/prng.h"
-#include "tests/script/cluster.h"
+#include "tests/walk/cluster.h"
 
-namespace seawall::script {
+namespace seawall::walk {
 
 struct ChaosOptions {
   std::uint64_t replicas = 3;
@@ -69,4 +69,4 @@ class Chaos {
   std::string failure_;
 };
 
-}  // namespace seawall::script
+}  // namespace seawall::walk

@@ -1,11 +1,11 @@
 // Random walks: a fixed range of seeds in the suite; CHAOS_SEED and CHAOS_SEEDS choose others.
-#include "tests/script/chaos.h"
+#include "tests/walk/chaos.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-namespace seawall::script {
+namespace seawall::walk {
 namespace {
 
 void walk(const ChaosOptions& options) {
@@ -43,4 +43,4 @@ TEST(Chaos, in_sync_set_of_two_loses_nothing_and_comes_to_rest) {
 TEST(Chaos, a_single_replica_loses_nothing_and_comes_to_rest) { walk({.replicas = 1}); }
 
 }  // namespace
-}  // namespace seawall::script
+}  // namespace seawall::walk

@@ -1,11 +1,11 @@
-#include "tests/script/model_node.h"
+#include "tests/walk/model_node.h"
 
 #include <algorithm>
 
 #include "engine/base/chain.h"
 #include "engine/base/check.h"
 
-namespace seawall::script {
+namespace seawall::walk {
 
 // --- slots ---
 
@@ -193,4 +193,4 @@ event::Checkpointed ModelNode::trim() {
   return event::Checkpointed{disk.applied, disk.trimmed};
 }
 
-}  // namespace seawall::script
+}  // namespace seawall::walk

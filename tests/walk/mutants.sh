@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Wrong protocols on purpose: builds the engine once for each mutant and demands that the random walks
-# or the golden scripts fail. usage: tests/script/mutants.sh [M02 M15 ...]; all of them by default.
+# or the golden scripts fail. usage: tests/walk/mutants.sh [M02 M15 ...]; all of them by default.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -13,17 +13,16 @@ build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 compiler=${CXX:-c++}
 command -v ccache >/dev/null && compiler="ccache $compiler"
-sources=(engine/*.cc engine/base/*.cc tests/script/*.cc)
+sources=(engine/*.cc engine/base/*.cc tests/walk/*.cc tests/script/{script_test,runner,carrier}.cc
+  tests/script/{cluster,oracle,model_store}.cc tests/script/commands_*.cc)
 
 compile() {  # compile MUTANT-NUMBER FOLDER
   mkdir -p "$2"
   printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -I{} bash -c \
-    'out="$1/$(echo "{}" | tr / _).o"; '"$compiler"' -std=c++20 -O1 -w -I. $2 -c {} -o "$out"' \
+    'out="$1/$(echo "{}" | tr / _).o"; '"$compiler"' -std=c++20 -O1 -w -I. -DSCRIPT_DIR=\"$PWD/tests/script\" $2 -c {} -o "$out"' \
     _ "$2" "${1:+-DSEAWALL_MUTANT=$1}"
-  local shared=("$2"/engine_*.o "$2"/tests_script_cluster*.o "$2"/tests_script_model_node.cc.o)
-  c++ "${shared[@]}" "$2"/tests_script_chaos*.o -lgtest_main -lgtest -o "$2/chaos"
-  c++ "${shared[@]}" "$2"/tests_script_runner.cc.o "$2"/tests_script_script_test.cc.o -lgtest \
-    -o "$2/script"
+  c++ "$2"/engine_*.o "$2"/tests_walk_*.o -lgtest_main -lgtest -o "$2/chaos"
+  c++ "$2"/engine_*.o "$2"/tests_script_*.o -lgtest_main -lgtest -lfmt -o "$2/script"
 }
 
 alive=0

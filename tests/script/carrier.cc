@@ -1,0 +1,297 @@
+#include "tests/script/carrier.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/trace.h"
+#include "tests/script/oracle.h"
+
+namespace seawall::script {
+
+void Carrier::later(const char* kind, std::function<void()> run, std::function<bool()> ready) {
+  node.ops.push_back(Op{kind, std::move(ready), std::move(run)});
+}
+
+// --- the log ---
+
+void Carrier::on(const command::AppendLog& c) {
+  Stamps payload;
+  if (c.slot != no_slot) payload = node.slots.at(c.slot);
+  if (has_payload(c.header)) CHECK(digest_of(payload) == c.header.payload_digest);
+  node.store.append(c.header, payload);
+  note_record(cluster, c.header);
+  later("log", [cluster = &cluster, node = &node] {
+    const Lsn upto = node->store.write_next();
+    cluster->step(*node, event::LogWritten{upto});
+  });
+}
+
+void Carrier::on(const command::FlushLog&) {
+  const Lsn upto = node.store.appended();
+  later(
+      "flush",
+      [cluster = &cluster, node = &node, upto] {
+        node->store.flush_to(upto);
+        cluster->step(*node, event::LogDurable{upto});
+      },
+      [node = &node, upto] { return node->store.written() >= upto; });
+}
+
+void Carrier::on(const command::SetFoldLimit& c) {
+  node.store.set_fold_limit(c.upto);
+  check_fold_limit(cluster, node, c.upto);
+}
+
+void Carrier::on(const command::PinLog& c) {
+  if (c.from <= node.store.trimmed()) {
+    cluster.broken(fmt::format("{} pins {} but trimmed {}", node.id.value(), c.from.value(),
+                               node.store.trimmed().value()));
+  }
+  node.store.pin(c.pin, c.from);
+}
+void Carrier::on(const command::UnpinLog& c) { node.store.unpin(c.pin); }
+
+void Carrier::on(const command::WriteSuper& c) {
+  later("super", [cluster = &cluster, node = &node, c] {
+    node->store.update(c);
+    cluster->step(*node, event::SuperWritten{c.token});
+  });
+}
+
+void Carrier::on(const command::RewindLog& c) {
+  later("rewind", [cluster = &cluster, node = &node, to = c.to] {
+    node->store.rewind(to);
+    const ReplicaFacts facts = node->store.facts(node->start);
+    cluster->step(*node, event::RewindDone{true, &facts});
+  });
+}
+
+// --- peers ---
+
+void Carrier::on(const command::DialPeer& c) { node.dials[c.peer] = c.version; }
+void Carrier::on(const command::StopDialling& c) { node.dials.erase(c.peer); }
+
+void Carrier::on(const command::HangUp& c) {
+  for (const auto& [id, other] : cluster.nodes()) {
+    Link* link = cluster.link_between(node.id, id);
+    if (link != nullptr && link->id == c.link) {
+      link->open[Cluster::side_of(*link, node.id)] = false;
+    }
+  }
+}
+
+void Carrier::on(const command::Send& c) {
+  Packet packet;
+  packet.envelope = c.envelope;
+  packet.message = c.message;
+  if (auto* reply = std::get_if<message::HelloReply>(&packet.message)) packet.facts = *reply->facts;
+  if (auto* start = std::get_if<message::StartRebuild>(&packet.message)) {
+    packet.terms = *start->terms;
+  }
+  if (auto* append = std::get_if<message::Append>(&packet.message)) {
+    if (append->slot != no_slot) packet.payload = node.slots.at(append->slot);
+  }
+  send(c.link, std::move(packet));
+}
+
+void Carrier::send(LinkId id, Packet packet) {
+  check_sent(cluster, node, packet);
+  const std::string key = way(node.id, packet.envelope.to);
+  cluster.sent[key].push_back(packet);
+  cluster.history[key].push_back(packet);
+  Link* link = cluster.link_between(node.id, packet.envelope.to);
+  if (link == nullptr || link->id != id || !link->open[Cluster::side_of(*link, node.id)]) return;
+  link->queue[Cluster::side_of(*link, node.id)].push_back(std::move(packet));
+}
+
+void Carrier::on(const command::StreamLog& c) {
+  later(
+      "stream",
+      [cluster = &cluster, node = &node, c] {
+        Lsn at = c.from;
+        std::uint64_t bytes = 0;
+        for (; at <= c.upto && bytes < c.max_bytes; at = at.next()) {
+          const StoredRecord* record = node->store.record(at);
+          if (record == nullptr) break;
+          Packet packet;
+          packet.envelope = c.envelope;
+          packet.message = message::Append{record->header, no_slot, c.committed, c.stable,
+                                           cluster->now};
+          packet.payload = record->payload;
+          bytes += payload_bytes(record->header).value();
+          Carrier{*cluster, *node}.send(c.link, std::move(packet));
+        }
+        const bool ok = at > c.from;
+        cluster->step(*node, event::LogStreamed{c.peer, c.session, ok ? at.prev() : c.from, ok});
+      },
+      [node = &node, from = c.from] { return node->store.written() >= from; });
+}
+
+// --- rebuild, source ---
+
+void Carrier::on(const command::FreezeBase& c) {
+  ++node.store.frozen;
+  later("base", [cluster = &cluster, node = &node, c] {
+    const ModelStore& store = node->store;
+    node->lanes[c.peer] = store.extents();
+    node->lane_sums[c.peer] = {0, 0};
+    const Lsn cut = store.applied();
+    cluster->step(*node, event::BaseFrozen{c.peer, c.session, true, cut,
+                                           store.term_of(cut).value_or(Term{}),
+                                           store.chain_at(cut), node->lanes[c.peer].size()});
+  });
+}
+
+void Carrier::on(const command::ThawBase& c) {
+  --node.store.frozen;
+  node.lanes.erase(c.peer);
+}
+
+void Carrier::on(const command::SendBase& c) {
+  later("base", [cluster = &cluster, node = &node, c] {
+    std::vector<BaseExtent>& lane = node->lanes[c.peer];
+    auto& [count, digest] = node->lane_sums[c.peer];
+    for (std::uint32_t i = 0; i < c.extents_max && !lane.empty(); ++i) {
+      const BaseExtent extent = lane.front();
+      lane.erase(lane.begin());
+      digest = digest_of(digest, extent);
+      Packet packet;
+      packet.envelope = c.envelope;
+      packet.message = message::BaseBlocks{++count, extent.lba, extent.last_lsn, extent.present,
+                                           no_slot};
+      packet.payload = extent.blocks;
+      Carrier{*cluster, *node}.send(c.link, std::move(packet));
+    }
+    cluster->step(*node, event::BaseSent{c.peer, c.session, true, count, lane.empty(), count,
+                                         digest});
+  });
+}
+
+// --- rebuild, target ---
+
+void Carrier::on(const command::PrepareRebuild& c) {
+  later("base", [cluster = &cluster, node = &node, c, terms = *c.terms] {
+    node->store.prepare_rebuild(c, terms);
+    node->base_digest = node->base_written = 0;
+    const ReplicaFacts facts = node->store.facts(node->start);
+    cluster->step(*node, event::RebuildPrepared{c.marker.session, true, &facts});
+  });
+}
+
+void Carrier::on(const command::WriteBase& c) {
+  BaseExtent extent{c.blocks.lba, c.blocks.last_lsn, c.blocks.present, {}};
+  if (c.blocks.slot != no_slot) extent.blocks = node.slots.at(c.blocks.slot);
+  later("base", [cluster = &cluster, node = &node, c, extent] {
+    node->store.write_extent(extent);
+    node->base_digest = digest_of(node->base_digest, extent);
+    CHECK(c.blocks.sequence == ++node->base_written);
+    cluster->step(*node, event::BaseWritten{c.session, c.blocks.sequence, true,
+                                            node->base_digest});
+  });
+}
+
+void Carrier::on(const command::FlushBase& c) {
+  later("base", [cluster = &cluster, node = &node, session = c.session] {
+    cluster->step(*node, event::BaseFlushed{session, true});
+  });
+}
+
+// --- clients ---
+
+void Carrier::on(const command::AttachReply& c) {
+  std::string line = fmt::format("attach at {}: {}", node.id.value(),
+                                 client_status_name(c.reply.status));
+  if (c.reply.status == ClientStatus::ok) line += fmt::format(" epoch={}", c.reply.epoch.value());
+  else if (c.reply.known_primary != ReplicaId{}) {
+    line += fmt::format(" hint={} epoch={}", c.reply.known_primary.value(),
+                        c.reply.known_epoch.value());
+  }
+  cluster.say("  " + line);
+}
+
+void Carrier::on(const command::Complete& c) {
+  ClientRow& client = cluster.client(c.done.attachment);
+  const std::uint64_t number = c.done.request.value();
+  const ClientRequest request = client.requests[number];
+  std::string line = fmt::format("  {} r{} {}", client_op_name(request.op), number,
+                                 client_status_name(c.done.status));
+  Stamps data;
+  if (c.done.slot != no_slot) {
+    data = node.slots.at(c.done.slot);
+    for (const Stamp stamp : data) line += " " + name_of(cluster, stamp);
+  }
+  if (c.done.status == ClientStatus::ok) {
+    line += fmt::format(" seen={}@{}", c.done.seen.lsn.value(), c.done.seen.term.value());
+    client.seen = std::max(client.seen.value_or(Position{}), c.done.seen);
+    client.open.erase(number);
+  }
+  const bool current = c.link == client.link && c.done.connection == client.connection;
+  cluster.say(line + (current ? "" : " (on an older connection)"));
+  if (c.done.status == ClientStatus::ok) check_completion(cluster, node, request, c.done, data);
+}
+
+void Carrier::on(const command::ReadData& c) {
+  later("read", [cluster = &cluster, node = &node, c] {
+    const Slot slot = cluster->lend(*node, node->store.read(c.lba, c.blocks));
+    cluster->step(*node, event::ReadDone{c.token, Errc::ok, slot});
+  });
+}
+
+void Carrier::on(const command::DropSlot& c) {
+  const auto loan = node.loans.find(c.slot);
+  if (loan == node.loans.end() || loan->second != 1) {
+    cluster.broken(fmt::format("{} drops slot {} that it does not hold", node.id.value(),
+                               c.slot.value()));
+    return;
+  }
+  node.loans.erase(loan);
+}
+
+// --- control ---
+
+void Carrier::on(const command::ReportFence& c) {
+  const ReplicaFacts& facts = c.report->facts;
+  if (node.store.promised() < c.report->epoch) cluster.broken("a report before its promise is durable");
+  cluster.reports[node.id] = *c.report;
+  std::string line = fmt::format("  {} reports epoch={} last={}@{} durable={}", node.id.value(),
+                                 c.report->epoch.value(), facts.marks.written.value(),
+                                 facts.last_term.value(), facts.marks.durable.value());
+  if (facts.floor) {
+    line += fmt::format(" floor={}@{}", facts.floor->lsn.value(), facts.floor->term.value());
+  }
+  if (facts.marker) line += " marker";
+  if (!facts.intact) line += " not_intact";
+  cluster.say(line);
+}
+
+void Carrier::on(const command::RefuseFence& c) {
+  cluster.say(fmt::format("  {} refuses fence {}, promised {}", node.id.value(), c.asked.value(),
+                          c.promised.value()));
+}
+
+void Carrier::on(const command::RefuseAssignment& c) {
+  cluster.say(fmt::format("  {} refuses assignment {}.{}: {}", node.id.value(), c.epoch.value(),
+                          c.revision.value(), c.reason));
+}
+
+void Carrier::on(const command::Propose& c) {
+  cluster.proposal = c.proposal;
+  std::string set;
+  for (const ReplicaId id : c.proposal.wanted.in_sync) {
+    set += (set.empty() ? "" : ",") + std::to_string(id.value());
+  }
+  cluster.say(fmt::format("  {} proposes in_sync={} base={} because of {}", node.id.value(), set,
+                          c.proposal.base.value(), c.proposal.cause.value()));
+}
+
+void Carrier::on(const command::RequestFailover& c) {
+  cluster.say(fmt::format("  {} requests a failover of epoch {}: {}", node.id.value(),
+                          c.epoch.value(), c.reason));
+}
+
+void Carrier::on(const command::WakeAt& c) {
+  if (!node.wake || c.at < *node.wake) node.wake = c.at;
+}
+
+}  // namespace seawall::script

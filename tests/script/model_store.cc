@@ -1,0 +1,285 @@
+#include "tests/script/model_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/check.h"
+#include "engine/event.h"
+
+namespace seawall::script {
+
+std::uint64_t digest_of(const Stamps& blocks) {
+  std::vector<std::uint32_t> crcs(blocks.begin(), blocks.end());
+  return digest_crcs(crcs);
+}
+
+std::uint64_t digest_of(std::uint64_t before, const BaseExtent& extent) {
+  std::uint64_t hash = mix64(before, extent.lba.value());
+  hash = mix64(hash, extent.last_lsn.value());
+  hash = mix64(hash, extent.present);
+  for (const Stamp stamp : extent.blocks) hash = mix64(hash, stamp);
+  return hash;
+}
+
+std::uint64_t ModelStore::chain_at(Lsn lsn) const {
+  if (lsn == start_) return start_chain_;
+  const auto found = records_.find(lsn);
+  CHECK(found != records_.end());
+  return found->second.header.chain;
+}
+
+std::optional<Term> ModelStore::term_of(Lsn lsn) const {
+  if (lsn == start_) return start_term_;
+  const auto found = records_.find(lsn);
+  if (found == records_.end() || lsn > written_) return std::nullopt;
+  return found->second.header.term;
+}
+
+ReplicaFacts ModelStore::facts(ProcessStart start) const {
+  ReplicaFacts facts;
+  facts.incarnation = incarnation_;
+  facts.replica = replica_;
+  facts.process_start = start;
+  facts.promised = promised_;
+  facts.seen_epoch = seen_epoch_;
+  facts.seen_revision = seen_revision_;
+  facts.marks = Watermarks{written_, durable_, applied_, trimmed_};
+  facts.last_term = term_of(written_).value_or(Term{});
+  facts.chain = chain_at(written_);
+  facts.intact = intact;
+  facts.floor = floor;
+  facts.marker = marker_;
+  facts.damage = damage;
+  facts.size = size_;
+  facts.terms = start_terms_;
+  std::uint64_t before = start_chain_;
+  for (const auto& [lsn, record] : records_) {
+    if (facts.terms.empty() || facts.terms.back().term != record.header.term) {
+      facts.terms.push_back(TermEntry{record.header.term, lsn, before});
+    }
+    before = record.header.chain;
+  }
+  return facts;
+}
+
+void ModelStore::append(const RecordHeader& header, Stamps payload) {
+  CHECK(header.lsn == appended().next());
+  CHECK(has_payload(header) == !payload.empty());
+  const std::uint64_t before = queued_.empty() ? chain_at(written_) : queued_.back().header.chain;
+  CHECK_MSG(chain_next(before, header) == header.chain, "the log verifies the chain");
+  queued_.push_back({header, std::move(payload)});
+}
+
+Lsn ModelStore::write_next() {
+  CHECK(!queued_.empty());
+  StoredRecord record = std::move(queued_.front());
+  queued_.pop_front();
+  written_ = record.header.lsn;
+  records_[written_] = std::move(record);
+  return written_;
+}
+
+const StoredRecord* ModelStore::record(Lsn lsn) const {
+  if (lsn <= trimmed_ || lsn > written_) return nullptr;
+  const auto found = records_.find(lsn);
+  return found == records_.end() ? nullptr : &found->second;
+}
+
+std::optional<RecordHeader> ModelStore::find(AttachmentId attachment,
+                                             RequestNumber request) const {
+  for (const auto& [lsn, record] : records_) {
+    if (record.header.attachment == attachment && record.header.request == request) {
+      return record.header;
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<RecordHeader> ModelStore::tail() const {
+  std::vector<RecordHeader> out;
+  for (auto at = records_.upper_bound(trimmed_); at != records_.end(); ++at) {
+    out.push_back(at->second.header);
+  }
+  if (out.size() > event::opened_tail_max) {
+    out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(event::opened_tail_max));
+  }
+  return out;
+}
+
+void ModelStore::rewind(Lsn to) {
+  CHECK_MSG(to >= applied_, "a rewind below the base");
+  CHECK(to >= start_);
+  CHECK(queued_.empty());
+  records_.erase(records_.upper_bound(to), records_.end());
+  written_ = std::min(written_, to);
+  durable_ = written_;
+}
+
+Stamps ModelStore::read(Lba lba, BlockCount blocks) const {
+  Stamps out(blocks.value(), 0);
+  for (std::uint64_t i = 0; i < blocks.value(); ++i) {
+    const auto found = base_.find(lba.value() + i);
+    if (found != base_.end()) out[i] = found->second.stamp;
+  }
+  const auto overlay = [&](const StoredRecord& record) {
+    if (!changes_blocks(record.header.kind)) return;
+    for (std::uint64_t i = 0; i < record.header.blocks.value(); ++i) {
+      const std::uint64_t at = record.header.lba.value() + i;
+      if (at < lba.value() || at >= lba.value() + blocks.value()) continue;
+      out[at - lba.value()] = record.payload.empty() ? 0 : record.payload[i];
+    }
+  };
+  for (auto at = records_.upper_bound(applied_); at != records_.end(); ++at) overlay(at->second);
+  for (const StoredRecord& record : queued_) overlay(record);
+  return out;
+}
+
+void ModelStore::update(const command::WriteSuper& update) {
+  if (update.promise) {
+    CHECK_MSG(*update.promise >= promised_, "a promise is never lowered");
+    promised_ = *update.promise;
+  }
+  if (update.seen_epoch) seen_epoch_ = *update.seen_epoch;
+  if (update.seen_revision) seen_revision_ = *update.seen_revision;
+  if (update.floor) {
+    CHECK_MSG(!floor || *update.floor >= *floor, "a floor is only ever raised");
+    floor = update.floor;
+  }
+  if (update.clear_floor) floor.reset();
+  if (update.clear_marker) {
+    CHECK(marker_.has_value());
+    marker_.reset();
+    ++cleared_markers_;
+    damage = Damage::none;
+  }
+  if (update.intact) intact = *update.intact;
+}
+
+void ModelStore::fold(const StoredRecord& record) {
+  if (!changes_blocks(record.header.kind)) return;
+  for (std::uint64_t i = 0; i < record.header.blocks.value(); ++i) {
+    base_[record.header.lba.value() + i] = {record.header.lsn,
+                                            record.payload.empty() ? 0 : record.payload[i]};
+  }
+}
+
+void ModelStore::checkpoint(Lsn upto, Lsn trim) {
+  if (frozen > 0) return;
+  upto = std::min({upto, fold_limit_, durable_});
+  while (applied_ < upto) {
+    applied_ = applied_.next();
+    fold(records_.at(applied_));
+  }
+  trim = std::min(trim, applied_);
+  for (const auto& [pin, from] : pins_) {
+    if (from > Lsn{0}) trim = std::min(trim, from.prev());
+  }
+  trimmed_ = std::max(trimmed_, trim);
+}
+
+std::vector<BaseExtent> ModelStore::extents() const {
+  std::vector<BaseExtent> out;
+  for (const auto& [lba, block] : base_) {
+    const std::uint64_t first = lba / extent_blocks * extent_blocks;
+    if (out.empty() || out.back().lba != Lba{first}) out.push_back({Lba{first}, Lsn{}, 0, {}});
+    BaseExtent& extent = out.back();
+    extent.last_lsn = std::max(extent.last_lsn, block.lsn);
+    if (block.stamp == 0) continue;
+    extent.present |= std::uint64_t{1} << (lba - first);
+    extent.blocks.push_back(block.stamp);
+  }
+  return out;
+}
+
+void ModelStore::prepare_rebuild(const command::PrepareRebuild& rebuild, const TermTable& terms) {
+  CHECK(queued_.empty());
+  if (rebuild.floor) {
+    CHECK_MSG(!floor || *rebuild.floor >= *floor, "a floor is only ever raised");
+    floor = rebuild.floor;
+  }
+  marker_ = rebuild.marker;
+  records_.clear();
+  base_.clear();
+  start_ = rebuild.marker.cut;
+  start_terms_ = terms;
+  start_term_ = rebuild.cut_term;
+  start_chain_ = rebuild.cut_chain;
+  written_ = durable_ = applied_ = trimmed_ = fold_limit_ = start_;
+  frozen = 0;
+}
+
+void ModelStore::write_extent(const BaseExtent& extent) {
+  std::size_t next = 0;
+  for (std::uint64_t i = 0; i < extent_blocks; ++i) {
+    const bool there = (extent.present >> i & 1) != 0;
+    const Stamp stamp = there ? extent.blocks.at(next++) : 0;
+    if (there) base_[extent.lba.value() + i] = {extent.last_lsn, stamp};
+    else base_.erase(extent.lba.value() + i);
+  }
+}
+
+void ModelStore::power_fails(std::optional<Lsn> keep) {
+  process_dies();
+  const Lsn end = std::max(durable_, std::min(keep.value_or(durable_), written_));
+  records_.erase(records_.upper_bound(end), records_.end());
+  written_ = end;
+  durable_ = end;  // what an opening has read and kept is flushed before anybody acts
+  intact = false;
+}
+
+std::string ModelStore::pin_text() const {
+  std::string out;
+  for (const auto& [pin, from] : pins_) out += fmt::format(" {}", from.value());
+  return out.empty() ? " none" : out;
+}
+
+std::string ModelStore::history() const {
+  std::string out;
+  if (start_ > Lsn{0}) out += fmt::format(" base..{}", start_.value());
+  Term term;
+  Lsn first;
+  const auto close = [&](Lsn last) {
+    if (term == Term{}) return;
+    out += first == last ? fmt::format(" {}@{}", first.value(), term.value())
+                         : fmt::format(" {}..{}@{}", first.value(), last.value(), term.value());
+  };
+  for (const auto& [lsn, record] : records_) {
+    if (record.header.term == term) continue;
+    if (lsn > Lsn{0}) close(lsn.prev());
+    term = record.header.term;
+    first = lsn;
+  }
+  close(written_);
+  if (records_.empty() && start_ == Lsn{0}) out += " empty";
+  out += fmt::format(" durable={} applied={} trimmed={}", durable_.value(), applied_.value(),
+                     trimmed_.value());
+  if (floor) out += fmt::format(" floor={}@{}", floor->lsn.value(), floor->term.value());
+  if (marker_) out += fmt::format(" marker(cut={})", marker_->cut.value());
+  if (!intact) out += " not_intact";
+  return out;
+}
+
+std::string ModelStore::content() const {
+  std::string out;
+  const Stamps all = read(Lba{0}, size_);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i] == 0) continue;
+    const bool named = names != nullptr && names->contains(all[i]);
+    out += fmt::format(" {}={}", i, named ? names->at(all[i]) : fmt::format("#{}", all[i]));
+  }
+  return out.empty() ? " zeroes" : out;
+}
+
+std::string ModelStore::image() const {
+  std::string out = fmt::format("promised={} seen={}.{} start={}", promised_.value(),
+                                seen_epoch_.value(), seen_revision_.value(), start_.value());
+  out += history() + content() + fmt::format(" queued={}", queued_.size());
+  for (const auto& [lsn, record] : records_) out += fmt::format(" {:x}", record.header.chain);
+  for (const auto& [lba, block] : base_) {
+    out += fmt::format(" {}:{}:{}", lba, block.lsn.value(), block.stamp);
+  }
+  return out;
+}
+
+}  // namespace seawall::script
