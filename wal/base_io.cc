@@ -51,7 +51,12 @@ void StoreImpl::read_base(BaseReadOp& op) {
   op.end = false;
   op.result = Errc::ok;
   base_reads_.push_back(&op);
-  if (base_reads_.size() == 1) base_read_extent_ = op.from.value() / layout_.extent_blocks();
+  if (base_reads_.size() == 1) base_read_extent_ = first_extent_from(op.from);
+}
+
+// An extent that began before `from` was read before.
+std::uint64_t StoreImpl::first_extent_from(Lba from) const {
+  return (from.value() + layout_.extent_blocks() - 1) / layout_.extent_blocks();
 }
 
 void StoreImpl::end_base_read(Errc result) {
@@ -59,7 +64,7 @@ void StoreImpl::end_base_read(Errc result) {
   base_read_.busy = false;
   op.result = result;
   if (!base_reads_.empty()) {
-    base_read_extent_ = base_reads_.front()->from.value() / layout_.extent_blocks();
+    base_read_extent_ = first_extent_from(base_reads_.front()->from);
   }
   op.done(op);
 }

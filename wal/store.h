@@ -93,7 +93,7 @@ struct ExtentHeader {   // one mapped extent of the frozen base
   std::uint64_t present = 0;  // bit i: block i is there, else it is zero
 };
 
-// The next extent at or after `from`, holes that were once written included (present = 0).
+// The next extent that begins at or after `from`, holes that were once written included (present = 0).
 struct BaseReadOp {
   Lba from;
   ExtentHeader header;                // out

@@ -293,6 +293,7 @@ class StoreImpl final : public Store {
                    std::uint64_t present, std::byte* bytes);
   static void on_base_read(Op& op);
   void end_base_read(Errc result);
+  [[nodiscard]] std::uint64_t first_extent_from(Lba from) const;
   void run_base_write();
   bool step_base_write();
   static void on_base_write(Op& op);

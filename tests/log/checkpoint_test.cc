@@ -192,7 +192,7 @@ TEST(WalCheckpoint, AFrozenBaseRestsAndEveryExtentOfItComesOut) {
       EXPECT_EQ(std::memcmp(wanted.data(), into.data() + packed * 4096, 4096), 0);
       ++packed;
     }
-    from = op.header.lba + BlockCount(16);
+    from = op.header.lba + BlockCount(1);  // an extent begins at or after `from`, or is no answer
   }
   EXPECT_EQ(mapped, rig.store->extents_mapped());
   rig.store->thaw_base();
