@@ -18,9 +18,8 @@
 namespace seawall::event {
 
 // The replica's store is open: what it can prove. First event of a Core's life. `tail` are the
-// headers of the newest records of the log (up to opened_tail_max, fewer if the log is shorter),
+// headers of the newest records of the log (a few hundred, fewer if the log is shorter),
 // oldest first, ending at facts->marks.written: which requests are in the log already.
-inline constexpr std::size_t opened_tail_max = 512;
 struct Opened {
   const ReplicaFacts* facts = nullptr;
   std::span<const RecordHeader> tail;

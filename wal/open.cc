@@ -140,6 +140,7 @@ class StoreImpl::Loader final : public LogVisitor {
       if (record.header.lsn == applied_ && record.header.chain != store_.super_.applied_chain) {
         foreign_base = true;
       }
+      note_tail(record.header);
       if (record.header.lsn <= applied_) continue;
       if (MUTANT(M60) && record.header.lsn == applied_.next()) continue;
       store_.note_term(record.header, before);
@@ -150,6 +151,14 @@ class StoreImpl::Loader final : public LogVisitor {
   bool foreign_base = false;  // log and base do not share a history
 
  private:
+  void note_tail(const RecordHeader& header) {
+    std::vector<RecordHeader>& tail = store_.opened_tail_;
+    if (tail.size() == 2 * opened_tail_max) {
+      tail.erase(tail.begin(), tail.begin() + opened_tail_max);
+    }
+    tail.push_back(header);
+  }
+
   StoreImpl& store_;
   Lsn applied_;
 };
@@ -173,6 +182,7 @@ Status StoreImpl::open_files() {
 Status StoreImpl::load_log(bool power_loss) {
   log_.clear();
   index_.clear();
+  opened_tail_.clear();
   sweeping_ = false;
   facts_.terms = terms_of(super_);
   facts_.last_term = Term(super_.applied_term);

@@ -138,6 +138,10 @@ class Store {
   // Current facts: watermarks, term table, chain, promise ... always what is durable for the parts
   // that are in the super block, and what is completed for the log.
   virtual const ReplicaFacts& facts() const = 0;
+  // Headers of the newest records that opening found, oldest first, at most opened_tail_max: which
+  // requests are in the log already.
+  static constexpr std::size_t opened_tail_max = 512;
+  virtual std::span<const RecordHeader> opened_tail() const { return {}; }
   virtual StoreStats stats() const = 0;
   virtual FoldedPoint folded() const = 0;
 

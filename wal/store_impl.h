@@ -168,6 +168,10 @@ class StoreImpl final : public Store {
   Status open(FileId super_file, const LoadedSuper& loaded);
 
   const ReplicaFacts& facts() const override { return facts_; }
+  std::span<const RecordHeader> opened_tail() const override {
+    const std::size_t count = std::min(opened_tail_.size(), opened_tail_max);
+    return std::span(opened_tail_).last(count);
+  }
   StoreStats stats() const override { return stats_; }
   FoldedPoint folded() const override;
   bool append(const RecordHeader& header, std::span<const std::byte> payload,
@@ -350,6 +354,7 @@ class StoreImpl final : public Store {
 
   LogState log_;
   Index index_;
+  std::vector<RecordHeader> opened_tail_;  // newest last; up to twice what is shown
   MapCache map_;
 
   // writer

@@ -67,7 +67,7 @@ void VolumeHost::on_opened() {
                                          Executor::Self{options_.volume, options_.replica},
                                          *store_, links_, dialer_, *this);
   state_ = State::open;
-  feed(event::Opened{&store_->facts()});
+  feed(event::Opened{&store_->facts(), store_->opened_tail()});
   if (early_fence_.has_value()) feed(event::Fence{*early_fence_});
   if (early_assignment_.has_value()) take_assignment(*early_assignment_);
   early_fence_.reset();
