@@ -67,6 +67,7 @@ bool LocalCluster::start(const DaemonRecord& daemon) {
     program = bin + "/seawall-controller";
     arguments = command_line(ControllerArgs{record_.directory + "/controller", daemon.address});
   } else {
+    make_directories(std::filesystem::path(daemon.pool).parent_path().string());
     program = bin + "/seawall-node";
     arguments = command_line(NodeArgs{daemon.name, daemon.pool, daemon.address,
                                       record_.controller().address, daemon.socket});
