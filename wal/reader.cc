@@ -186,7 +186,11 @@ void StoreImpl::on_read_part(Op& op) {
   StoreImpl& store = *context.store;
   part.busy = false;
   --context.running;
-  if (part.slot >= 0) --store.log_.slot(static_cast<std::uint32_t>(part.slot)).reads;
+  if (part.slot >= 0) {
+    LogSlot& slot = store.log_.slot(static_cast<std::uint32_t>(part.slot));
+    --slot.reads;
+    if (!slot.retained && store.space_wanted_) store.say_log_space();
+  }
   if (op.result < 0) {
     context.result = Errc::io_error;
   } else if (context.result == Errc::ok && !store.read_verifies(context, part)) {

@@ -6,6 +6,11 @@
 #include "wal/store_impl.h"
 
 namespace seawall::wal {
+namespace {
+
+bool is_control(const RecordHeader& header) { return header.kind == RecordKind::term_start; }
+
+}  // namespace
 
 bool StoreImpl::fits(const WriteBatch& batch, std::uint32_t blocks) {
   const std::size_t bytes = batch.header_bytes + record_bytes(blocks);
@@ -21,9 +26,8 @@ bool StoreImpl::place_batch(WriteBatch& batch, const RecordHeader& header, std::
   const std::uint32_t needed =
       header_blocks_for(sizeof(DiskBatch) + record_bytes(blocks)) + blocks;
   if (!tail_ || tail_block_ + needed > segment_blocks) {
-    const std::size_t reserve = header.kind == RecordKind::term_start
-                                    ? limits::segments_reserved - 1
-                                    : limits::segments_reserved;
+    const std::size_t reserve =
+        is_control(header) ? limits::segments_reserved - 1 : limits::segments_reserved;
     if (log_.free_count() <= reserve) return false;
     SegmentHeader segment{{last_number_ + 1, next_version_},
                           header.lsn, appended_chain_, appended_term_};
@@ -47,6 +51,8 @@ bool StoreImpl::place_batch(WriteBatch& batch, const RecordHeader& header, std::
 }
 
 WriteBatch* StoreImpl::open_batch(const RecordHeader& header, std::uint32_t blocks) {
+  // The tail is the reserve of control records: nothing else may use it up.
+  if (log_.free_count() < limits::segments_reserved && !is_control(header)) return nullptr;
   if (open_ != nullptr && fits(*open_, blocks)) return open_;
   if (open_ != nullptr) seal_open_batch();
   if (free_batches_.empty()) return nullptr;
@@ -73,6 +79,11 @@ bool StoreImpl::append(const RecordHeader& header, std::span<const std::byte> pa
   CHECK(payload.size() == payload_bytes(header).value());
   CHECK(crcs.size() * block_bytes == payload.size());
   CHECK_MSG(crcs.size() <= layout_.record_blocks_max(), "a record is at most a quarter segment");
+  if (changes_blocks(header.kind)) {
+    CHECK(header.blocks.value() > 0);
+    CHECK(header.blocks.value() <= limits::discard_bytes_max / block_bytes);
+    CHECK(header.lba.value() + header.blocks.value() <= layout_.size_blocks);
+  }
   CHECK(header.payload_digest == (crcs.empty() ? 0 : digest_crcs(crcs)));
   CHECK_MSG(header.chain == chain_next(appended_chain_, header), "the chain is broken at the door");
   if (header.kind >= RecordKind::snapshot) {
@@ -280,9 +291,11 @@ std::uint8_t StoreImpl::fill_percent() const {
   return static_cast<std::uint8_t>(used * 100 / usable);
 }
 
+// Said when the fill has changed, and to whoever was refused whenever something has completed that
+// may have been the reason. A hint: the next append may be refused again.
 void StoreImpl::say_log_space() {
   const std::uint8_t fill = fill_percent();
-  const bool room = space_wanted_ && !free_batches_.empty() && fill < 100;
+  const bool room = space_wanted_ && !free_batches_.empty();
   if (!room && fill == fill_told_) return;
   if (room) space_wanted_ = false;
   fill_told_ = fill;

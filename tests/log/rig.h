@@ -71,13 +71,15 @@ class Rig {
   static constexpr std::uint64_t log_bytes = 1 << 20;  // 16 segments of 64 KiB
   static constexpr std::uint32_t record_blocks_max = 4;
 
-  explicit Rig(std::uint64_t blocks = 512, std::uint64_t log = log_bytes)
+  explicit Rig(std::uint64_t blocks = 512, std::uint64_t log = log_bytes,
+               std::uint32_t extent_bytes = 64 * 1024)
       : disk(std::make_unique<MemDisk>()), blocks_(blocks) {
     CreateOptions options;
     options.incarnation = test_incarnation;
     options.replica = test_replica;
     options.geometry.size = BlockCount(blocks);
     options.geometry.log_bytes = log;
+    options.geometry.extent_bytes = extent_bytes;
     const Status created = Store::create_blocking(*disk, options);
     EXPECT_TRUE(created.has_value());
     states_.push_back({});
