@@ -18,8 +18,8 @@ struct ShardScratch {
   DecodeScratch decode;
 };
 
-// Sees every step of every Core of the shard, and takes no part: invariants and traces of tests and of
-// the simulator. Pointers in the event and the commands are valid during the call.
+// Sees every step of every Core of the shard, and takes no part: invariants and traces of tests
+// and of the simulator. Pointers in the event and the commands are valid during the call.
 class StepWatcher {
  public:
   virtual ~StepWatcher() = default;

@@ -191,7 +191,8 @@ void MemDirectory::crash(Prng& prng) {
 // --- node ---
 
 Node::Node(LoopbackNetwork& network, const ManualClock& clock, MemDirectory& pool_directory,
-           NodeId id, std::string at, std::uint64_t process_start)
+           NodeId id, std::string at, std::uint64_t process_start,
+           const CoreOptions& core)
     : pool(64 * 1024 * 1024),
       transport(network, pool, at),
       scratch(std::make_unique<runtime::ShardScratch>()),
@@ -205,6 +206,7 @@ Node::Node(LoopbackNetwork& network, const ManualClock& clock, MemDirectory& poo
         options.data_address = at;
         options.process_start = ProcessStart{process_start};
         options.boot = {1, 1};
+        options.core = core;
         return options;
       }()) {
   transport.set_accept(

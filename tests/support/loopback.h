@@ -151,7 +151,7 @@ class MemDirectory final : public runtime::ReplicaDirectory {
 // One process of the node daemon.
 struct Node {
   Node(LoopbackNetwork& network, const ManualClock& clock, MemDirectory& directory, NodeId id,
-       std::string address, std::uint64_t process_start);
+       std::string address, std::uint64_t process_start, const CoreOptions& core = {});
 
   runtime::BufferPool pool;
   LoopbackTransport transport;

@@ -47,6 +47,7 @@ class ThreeNodes : public ::testing::Test {
       create.incarnation = incarnation;
       create.replica = replica(i);
       create.size = volume_size;
+      create.log_bytes = log_bytes_;
       settle();
       node(i).host.on_control(create);
     }
@@ -82,7 +83,8 @@ class ThreeNodes : public ::testing::Test {
   void start(int i) {
     nodes_[static_cast<std::size_t>(i)] =
         std::make_unique<Node>(network_, clock_, directories_[static_cast<std::size_t>(i)],
-                               NodeId{static_cast<std::uint64_t>(i + 1)}, address(i), ++starts_);
+                               NodeId{static_cast<std::uint64_t>(i + 1)}, address(i), ++starts_,
+                               core_options_);
   }
   // The process dies: nothing is said, what was in flight on its disk is decided by the dice.
   void kill(int i) {
@@ -234,6 +236,8 @@ class ThreeNodes : public ::testing::Test {
     return false;
   }
 
+  CoreOptions core_options_;
+  std::uint64_t log_bytes_ = 0;  // 0: the default
   ManualClock clock_;
   LoopbackNetwork network_;
   Prng prng_{1};

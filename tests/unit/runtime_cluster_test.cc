@@ -161,5 +161,54 @@ TEST_F(Cluster, HeartbeatsTellTheStateOfEveryReplica) {
   EXPECT_EQ(node(0).control.all<control::Register>().size(), 1u);
 }
 
+class SmallLog : public ThreeNodes {
+ protected:
+  SmallLog() {
+    log_bytes_ = 4 * 1024 * 1024;
+    core_options_.barrier_bytes = 256 * 1024;  // what is not stable must leave room in the log
+  }
+};
+
+TEST_F(SmallLog, WritersGoOnAroundTheLogManyTimes) {
+  promote(1, 0);
+  until([&] { return serves(0); });
+  attach_on(1);
+  for (std::uint8_t round = 0; round < 5; ++round) write_all(1000, round);
+  EXPECT_EQ(wait(flush()).status, ClientStatus::ok);
+  expect_all(1000, 4);
+  EXPECT_GT(host(0)->status().marks.trimmed, Lsn{2000});
+}
+
+TEST_F(SmallLog, AReplicaThatFellBehindTheLogIsRebuiltAndCanBePromoted) {
+  promote(1, 0);
+  until([&] { return serves(0); });
+  attach_on(1);
+  write_all(600, 1);
+  until([&] { return in_sync(0, 2); });
+  const Lsn old_end = host(2)->status().marks.written;
+  kill(2);
+  for (std::uint8_t round = 2; round < 6; ++round) write_all(1000, round);
+  EXPECT_EQ(wait(flush()).status, ClientStatus::ok);
+  until([&] { return host(0)->status().marks.trimmed > old_end; });
+  start(2);
+  settle();
+  node(2).host.on_control(current_);
+  until([&] { return in_sync(0, 2); });
+  EXPECT_LT(host(2)->store()->stats().records, 1000u) << "the base came over, not four rounds";
+  EXPECT_FALSE(host(2)->core()->facts().marker.has_value());
+  constexpr std::uint8_t stamp = 6;
+  write_all(100, stamp);
+  until([&] { return in_sync(0, 1) && in_sync(0, 2); });
+  kill(0);
+  promote(2, 2);
+  for (std::uint64_t lba = 0; lba < 1000; ++lba) {
+    const Answer answer =
+        wait(submit({ClientOp::read, Lba{lba}, BlockCount{1}, no_slot, false, 0}));
+    ASSERT_EQ(answer.status, ClientStatus::ok);
+    const std::uint64_t expected = (lba < 100 ? stamp : 5) + lba % 50;
+    ASSERT_EQ(answer.data[100], static_cast<std::byte>(expected)) << lba;
+  }
+}
+
 }  // namespace
 }  // namespace seawall::testing
