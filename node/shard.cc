@@ -13,6 +13,7 @@ namespace {
 
 // A reply may bring the next request at once; so many rounds are taken before the loop goes on.
 constexpr int kRoundsMax = 4;
+constexpr std::size_t kReadBytesMin = 32 * limits::MiB;  // the largest NBD request
 
 Outcome refusal(Errc code, std::string sentence) { return {code, std::move(sentence)}; }
 
@@ -21,7 +22,8 @@ Outcome refusal(Errc code, std::string sentence) { return {code, std::move(sente
 // Built and destroyed in this order, so that nobody outlives what it borrows.
 struct Shard::Parts {
   Parts(Shard& owner, const ShardOptions& options)
-      : buffers(options.memory_bytes), transport(*owner.reactor_, buffers, owner, options.transport),
+      : buffers(options.memory_bytes),
+        transport(*owner.reactor_, buffers, owner, options.transport),
         worker(*owner.reactor_),
         replicas(owner.pool_, *owner.reactor_,
                  [](const std::string& sentence) { spdlog::error("event=replica {}", sentence); }),
@@ -29,7 +31,7 @@ struct Shard::Parts {
               buffers, scratch},
         host(std::make_unique<runtime::NodeHost>(shard, replicas, options.host)),
         nbd(*owner.reactor_, buffers,
-            {.read_bytes_max = std::max<std::size_t>(32 * limits::MiB, options.memory_bytes / 4)}) {}
+            {.read_bytes_max = std::max<std::size_t>(kReadBytesMin, options.memory_bytes / 4)}) {}
 
   runtime::BufferPool buffers;
   io::TcpTransport transport;

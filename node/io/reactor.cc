@@ -199,7 +199,8 @@ void Reactor::enter(Duration wait_max) {
     const Instant now = clock_.now();
     wait = std::min(wait, *next > now ? *next - now : Duration::zero());
   }
-  if (std::exchange(again_, false) || io_uring_cq_ready(&ring_) > 0 || stopping()) wait = Duration::zero();
+  const bool again = std::exchange(again_, false);
+  if (again || io_uring_cq_ready(&ring_) > 0 || stopping()) wait = Duration::zero();
   int result = 0;
   if (wait.is_zero()) {
     result = io_uring_submit_and_get_events(&ring_);

@@ -72,7 +72,8 @@ void Stream::retire(std::unique_ptr<Stream> stream) {
 }
 
 void Stream::retire_after_send(std::unique_ptr<Stream> stream, Duration limit) {
-  if (stream->ended_ || !stream->started_ || stream->queued_bytes_ == 0) return retire(std::move(stream));
+  const bool nothing = stream->ended_ || !stream->started_ || stream->queued_bytes_ == 0;
+  if (nothing) return retire(std::move(stream));
   Stream* self = stream.release();
   CHECK(!self->retired_);
   self->retired_ = true;
