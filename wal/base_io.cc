@@ -150,7 +150,7 @@ void StoreImpl::write_base(BaseWriteOp& op) {
   CHECK(op.header.lba.value() % layout_.extent_blocks() == 0);
   CHECK(op.header.lba.value() < layout_.size_blocks);
   op.result = Errc::ok;
-  base_lane_open_ = true;
+  if (!lane_folded_) base_lane_open_ = true;
   base_writes_.push_back(&op);
 }
 

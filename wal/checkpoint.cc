@@ -128,6 +128,7 @@ void StoreImpl::set_generations() {
 
 void StoreImpl::start_checkpoint(Lsn cut) {
   checkpoint_wanted_ = false;
+  if (has_flag(super_, super_flag_marker)) lane_folded_ = true;
   ++folds_;
   std::uint64_t greatest = std::max(super_next_.map_generation, super_next_.intent_generation);
   for (std::uint32_t i = 0; i < super_next_.aborted_count; ++i) {

@@ -152,6 +152,7 @@ Status StoreImpl::rewind_blocking(Lsn to) {
   TRY(cut_log(to));
   TRY(load_log(false));
   CHECK(facts_.marks.written == to);
+  fold_limit_ = std::min(fold_limit_, to);
   TRY(sync_log());
   facts_.marks.durable = to;
   super_next_.durable_lsn = to.value();
@@ -223,7 +224,7 @@ Status StoreImpl::prepare_rebuild_blocking(const RebuildMarker& marker,
   TRY(load_log(false));
   facts_.marks.durable = facts_.marks.written;
   CHECK(facts_.marks.written == marker.cut);
-  fold_limit_ = std::max(fold_limit_, marker.cut);
+  fold_limit_ = marker.cut;  // what was stable in the history that is gone says nothing here
   base_lane_open_ = true;
   lane_folded_ = false;
   quiescing_ = false;

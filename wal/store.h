@@ -172,7 +172,10 @@ class Store {
   virtual bool frozen() const = 0;   // true once no checkpoint is under way
   virtual std::uint64_t extents_mapped() const = 0;
   virtual void read_base(BaseReadOp& op) = 0;
-  virtual void write_base(BaseWriteOp& op) = 0;   // target of a rebuild; skips what the log lane wrote
+  // Target of a rebuild, between prepare_rebuild_blocking and flush_base: the checkpointer rests, so
+  // no base block can cover what the log lane brought. Refused once a checkpoint has run behind it.
+  virtual void write_base(BaseWriteOp& op) = 0;
+  // Ends the base lane: blocks and map are durable, and the checkpointer folds the log lane.
   virtual void flush_base(void (*done)(void*, Errc), void* owner) = 0;
 
   // --- rare, blocking, with idle() ---

@@ -117,6 +117,45 @@ TEST(WalRewind, BelowAppliedItIsRefused) {
   rig.expect_content(Lsn(12));
 }
 
+TEST(WalRewind, WhatWasStableInTheOldHistoryIsNotFoldedFromTheNewOne) {
+  Rig rig;
+  ASSERT_TRUE(rig.open().has_value());
+  fill(rig, 20);
+  rig.store->set_fold_limit(Lsn(18));
+  ASSERT_TRUE(rewind(rig, Lsn(10)).has_value());
+  rig.forget_beyond(Lsn(10));
+  rig.generation = 1;
+  fill(rig, 10);
+  rig.store->request_checkpoint();
+  rig.run();
+  EXPECT_EQ(rig.store->folded().lsn, Lsn(10));
+  RebuildMarker marker;
+  marker.cut = Lsn(12);
+  rig.store->set_fold_limit(Lsn(20));
+  rig.store->quiesce();
+  rig.run();
+  const std::uint64_t chain = rig.header(Lsn(12)).chain;
+  ASSERT_TRUE(rig.store->prepare_rebuild_blocking(marker, {}, Term(1), chain, {}).has_value());
+  rig.forget_beyond(Lsn(12));
+  Errc flushed = Errc::internal;
+  rig.store->flush_base([](void* owner, Errc result) { *static_cast<Errc*>(owner) = result; },
+                        &flushed);
+  fill(rig, 8);
+  EXPECT_EQ(flushed, Errc::ok);
+  rig.store->request_checkpoint();
+  rig.run();
+  EXPECT_EQ(rig.store->folded().lsn, Lsn(12));
+  rig.store->set_fold_limit(Lsn(20));
+  rig.run();
+  EXPECT_EQ(rig.store->folded().lsn, Lsn(20));
+  // Behind a fold no block of the base lane is taken any more.
+  BaseWriteOp late;
+  late.done = [](BaseWriteOp&) {};
+  rig.store->write_base(late);
+  rig.run();
+  EXPECT_EQ(late.result, Errc::refused);
+}
+
 TEST(WalRewind, W43_an_open_intent_counts_as_applied) {
   Rig rig;
   ASSERT_TRUE(rig.open().has_value());
