@@ -138,6 +138,8 @@ Result<std::string> read_small_file(int directory_fd, const std::string& name,
 Result<std::unique_ptr<Pool>> Pool::open(const PoolOptions& options) {
   std::unique_ptr<Pool> pool(new Pool);
   pool->path_ = options.path;
+  std::error_code ignored;  // the directory itself tells what is wrong
+  std::filesystem::create_directories(std::filesystem::path(options.path).parent_path(), ignored);
   if (::mkdir(options.path.c_str(), 0700) != 0 && errno != EEXIST) {
     return errno_error(Errc::permission, "the directory cannot be made (errno)");
   }
