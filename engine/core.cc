@@ -56,6 +56,9 @@ void Engine::settle() {
   if (primary_.on() && context_.promised > primary_.epoch()) {
     step_down("a higher epoch was promised", false);
   }
+  if (primary_.on() && primary_.outvoted()) {
+    step_down("too many replicas have promised a higher epoch", true);
+  }
   replica_.advance();
   primary_.advance();
   if (context_.ticking) primary_.tick();
@@ -276,19 +279,8 @@ void Engine::on(const event::Received& event) {
     }
     return;
   }
-  if (for_primary) on_for_primary(event);
+  if (for_primary) primary_.on_message(event.link, envelope, *event.message);
   else replica_.on_message(event.link, envelope, *event.message);
-}
-
-void Engine::on_for_primary(const event::Received& event) {
-  const auto* nack = std::get_if<message::Nack>(event.message);
-  const bool current = primary_.active() && event.envelope->epoch == primary_.epoch();
-  if (nack != nullptr && current && nack->promised > primary_.epoch() &&
-      primary_.peer(event.envelope->from) != nullptr) {
-    step_down("a replica has promised a higher epoch", true);
-    return;
-  }
-  primary_.on_message(event.link, *event.envelope, *event.message);
 }
 
 // --- the own log ---

@@ -59,7 +59,6 @@ class Engine {
   void take(const Assignment& assignment);
   void refuse(const Assignment& assignment, const char* reason);
   [[nodiscard]] const char* unfit_to_lead(const Assignment& assignment) const;
-  void on_for_primary(const event::Received& event);
   void step_down(const char* reason, bool want_failover);
   void settle();
 

@@ -64,6 +64,7 @@ struct Peer {
   std::optional<Lsn> proof_target;    // the barrier that shows it in sync
   bool in_sync = false;               // that barrier has been answered
   bool escalated = false;             // sticky until a session ends well
+  bool fenced = false;                // it has promised a higher epoch: it never counts again
   std::uint32_t failures = 0;         // in a row
   const char* reason = "not reached yet";
 

@@ -157,6 +157,16 @@ bool Primary::completes_when_stable() const {
          (wanted && wanted->write_cache == WriteCache::none);
 }
 
+bool Primary::outvoted() const {
+  BoundedVector<Standing<Lsn>, limits::members_max> left;
+  left.push_back({context_.facts.replica, Lsn{}});
+  for (const Peer& peer : peers_) {
+    if (!peer.fenced) left.push_back({peer.id, Lsn{}});
+  }
+  return !reached_jointly(context_.assignment->config, membership_.wanted(),
+                          std::span<const Standing<Lsn>>(left.span()));
+}
+
 Lsn Primary::visible() const {
   const std::optional<Lsn>& frontier = completes_when_stable() ? stable_ : committed_;
   return frontier.value_or(Lsn{});

@@ -256,7 +256,7 @@ void Primary::on(Peer& peer, const message::RewindDone&) {
 }
 
 void Primary::on(Peer& peer, const message::Nack& nack) {
-  if (nack.promised > epoch_) return;  // Engine has stepped down already
+  if (nack.promised > epoch_) peer.fenced = true;  // for ever: it has promised
   close(peer, end_of(nack.reason));
 }
 
