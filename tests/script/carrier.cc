@@ -27,15 +27,20 @@ void Carrier::on(const command::AppendLog& c) {
   });
 }
 
-void Carrier::on(const command::FlushLog&) {
-  const Lsn upto = node.store.appended();
+// Covers everything appended so far; what is on the disk earlier becomes durable earlier.
+void Carrier::on(const command::FlushLog&) { flush(node.store.appended()); }
+
+void Carrier::flush(Lsn upto) {
   later(
       "flush",
       [cluster = &cluster, node = &node, upto] {
         node->store.flush_to(upto);
-        cluster->step(*node, event::LogDurable{upto});
+        if (node->store.durable() < upto) Carrier{*cluster, *node}.flush(upto);
+        cluster->step(*node, event::LogDurable{node->store.durable()});
       },
-      [node = &node, upto] { return node->store.written() >= upto; });
+      [node = &node, upto] {
+        return node->store.written() >= upto || node->store.written() > node->store.durable();
+      });
 }
 
 void Carrier::on(const command::SetFoldLimit& c) {

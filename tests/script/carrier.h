@@ -44,6 +44,7 @@ struct Carrier {
   void later(const char* kind, std::function<void()> run,
              std::function<bool()> ready = [] { return true; });
   void send(LinkId link, Packet packet);
+  void flush(Lsn upto);
 };
 
 }  // namespace seawall::script

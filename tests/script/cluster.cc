@@ -336,6 +336,7 @@ void Cluster::ask(ClientRow& client, const ClientRequest& request) {
     copy.payload_digest = digest_of(payload);
   }
   client.open.insert(request.request.value());
+  client.told_before.try_emplace(request.request.value(), told.size());
   step(node, event::ClientAsked{client.link, copy});
 }
 

@@ -78,6 +78,7 @@ struct ClientRow {
   std::map<std::uint64_t, ClientRequest> requests;   // every one ever asked
   std::map<std::uint64_t, Stamps> payloads;
   std::set<std::uint64_t> open;
+  std::map<std::uint64_t, std::size_t> told_before;  // a flush: what had completed when asked
 };
 
 class Cluster {
@@ -107,7 +108,9 @@ class Cluster {
 
   // --- network ---
   Link* link_between(ReplicaId from, ReplicaId to);
-  static std::size_t side_of(const Link& link, ReplicaId from) { return link.ends[0] == from ? 0 : 1; }
+  static std::size_t side_of(const Link& link, ReplicaId from) {
+    return link.ends[0] == from ? 0 : 1;
+  }
   std::deque<Packet>* queue(ReplicaId from, ReplicaId to);
   bool deliver(ReplicaId from, ReplicaId to);
   void receive(Link& link, ReplicaId to, Packet packet);

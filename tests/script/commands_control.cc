@@ -79,11 +79,13 @@ Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, Replic
   } else {
     out.winner_position = position_of(winner.store.facts(winner.start));
   }
+  if (line.has("start")) out.winner_start = ProcessStart{line.number("start", 0)};
   if (line.has("position")) out.winner_position = parse_position(line.options.at("position"));
   return out;
 }
 
 // assign EPOCH PRIMARY [to=1,2] [revision=] [in_sync=] [members=] [attachments=] [endpoint=2:2]
+//   [start=] [position=lsn@term]; process starts count from 101
 void Script::assign(const Line& line) {
   const Assignment assignment =
       make_assignment(line, line.number_at(1), ReplicaId{line.number_at(2)});
