@@ -181,8 +181,9 @@ Attached Shard::attach(const AttachRequest& request) {
   CHECK(fresh);
   if (attachment == nullptr) {
     end_frontend(view.volume);
-    return {refusal(Errc::exhausted, "this node cannot take another attachment of " +
-                                         view.volume_name), {}};
+    return {refusal(Errc::refused, "the attachment of " + view.volume_name +
+                                       " belongs to an earlier process of this node or has ended, or "
+                                       "this node has too many: detach it and attach it again"), {}};
   }
   at->second.target->bind(*attachment);
   spdlog::info("event=attached vol={} attachment={} device={}", view.volume_name,

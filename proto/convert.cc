@@ -405,6 +405,7 @@ void to_proto(const control::AttachmentView& in, v1::AttachmentView& out) {
   out.set_io_timeout_ms(in.io_timeout_ms);
   write_addresses(in.addresses, *out.mutable_addresses());
   out.set_revoked(in.revoked);
+  out.set_holder_start(in.holder_start.value());
 }
 
 bool from_proto(const v1::AttachmentView& in, control::AttachmentView& out) {
@@ -418,6 +419,7 @@ bool from_proto(const v1::AttachmentView& in, control::AttachmentView& out) {
   out.size = BlockCount(in.size_blocks());
   out.io_timeout_ms = in.io_timeout_ms();
   out.revoked = in.revoked();
+  out.holder_start = ProcessStart(in.holder_start());
   return read_addresses(in.addresses(), out.addresses) &&
          out.size.value() <= limits::volume_bytes_max / limits::block_bytes;
 }

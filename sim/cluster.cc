@@ -228,7 +228,10 @@ void Cluster::serve(std::uint64_t round, const control::AttachmentView& view) {
   if (round != attach_round_ || !running(client_node_)) return;
   BlockDevice* device = machine(client_node_).process->attach(view);
   if (device == nullptr) {
-    scheduler_.after(10 * ms, world, [this, round, view] { serve(round, view); });
+    // The one before it is not gone yet, or the controller does not know of this process yet.
+    scheduler_.after(attach_again, world, [this, round] {
+      if (round == attach_round_ && running(client_node_)) attach();
+    });
     return;
   }
   served_ = view.attachment;

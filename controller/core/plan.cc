@@ -284,6 +284,7 @@ control::AttachmentView make_view(const VolumeRecord& record, const AttachmentRe
   view.primary = record.primary;
   view.size = record.size;
   view.io_timeout_ms = record.io_timeout_ms;
+  view.holder_start = attachment.node_start;
   for (const ReplicaRecord& replica : record.replicas) {
     view.addresses.push_back(
         control::ReplicaAddress{replica.id, replica.node, replica.endpoint, replica.address});

@@ -73,12 +73,14 @@ class NodeHost final : public LinkUser, public TimerUser, public LocalReplicas {
   // A link that the transport accepted, with its first frame: adopted here, or closed.
   void on_accepted(LinkId link, const Frame& first);
 
-  // nullptr: too many, or one of that volume is here already.
+  // nullptr: too many, one of that volume is here already, or (without a state that remembers) this
+  // generation belongs to another process or has lived here before: ask the controller for a new one.
   Attachment* attach(const control::AttachmentView& view, Attachment::Done done,
                      std::unique_ptr<AttachmentState> state = nullptr);
   // Its open requests fail in the next turn, then it goes.
   void detach(VolumeId volume);
   [[nodiscard]] Attachment* find_attachment(VolumeId volume);
+  [[nodiscard]] std::size_t attachments() const { return attachments_.size(); }
 
   VolumeHost* find_replica(VolumeId volume, ReplicaId replica) override;
   [[nodiscard]] VolumeHost* find_volume(VolumeId volume);
@@ -138,6 +140,7 @@ class NodeHost final : public LinkUser, public TimerUser, public LocalReplicas {
   std::map<ReplicaId, Replica> replicas_;
   std::map<ReplicaId, std::uint64_t> creating_;  // replica -> operation
   std::map<VolumeId, Attached> attachments_;
+  std::map<VolumeId, AttachmentId> newest_attachment_;  // greatest generation that lived here
   BoundedVector<LinkId, fresh_max> fresh_;
   std::uint64_t beats_ = 0;
   std::optional<Instant> next_beat_;

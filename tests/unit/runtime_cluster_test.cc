@@ -140,6 +140,23 @@ TEST_F(Cluster, ADetachFailsWhatIsOpenAndTheAttachmentGoes) {
   EXPECT_EQ(node(2).host.find_attachment(volume), nullptr);
 }
 
+TEST_F(Cluster, AGenerationOfAnotherProcessOrOfAnEarlierLifeIsRefused) {
+  promote(1, 0);
+  until([&] { return serves(0); });
+  attach_on(2);
+  control::AttachmentView view = node(2).host.find_attachment(volume)->view();
+  const auto ignore = [](std::uint64_t, ClientStatus, Slot) {};
+  node(2).host.detach(volume);
+  until([&] { return node(2).host.find_attachment(volume) == nullptr; });
+  until([&] { return node(2).host.attachments() == 0; });
+  EXPECT_EQ(node(2).host.attach(view, ignore), nullptr) << "its request numbers are used up";
+  view.attachment = AttachmentId{2};
+  view.holder_start = ProcessStart{0xdead};
+  EXPECT_EQ(node(2).host.attach(view, ignore), nullptr) << "minted for a process before this one";
+  view.holder_start = ProcessStart{};
+  EXPECT_NE(node(2).host.attach(view, ignore), nullptr);
+}
+
 TEST_F(Cluster, ADeletedReplicaIsGoneFromItsPool) {
   promote(1, 0);
   until([&] { return serves(0); });
