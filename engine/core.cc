@@ -28,7 +28,8 @@ const ReplicaFacts& Core::facts() const { return engine_->context().facts; }
 const CoreCounters& Core::counters() const { return engine_->context().counters; }
 Epoch Core::known_epoch() const { return engine_->context().known_epoch; }
 ReplicaId Core::known_primary() const { return engine_->context().known_primary; }
-ReplicaStatus Core::status() const { return project(*engine_); }
+ReplicaStatus Core::status() const { return project(*engine_, engine_->context().now); }
+ReplicaStatus Core::status(Instant now) const { return project(*engine_, now); }
 
 // --- Engine: dispatch ---
 

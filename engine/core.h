@@ -76,6 +76,8 @@ class Core {
   // The replica's own facts as of now; `written` and `durable` follow the log's events.
   [[nodiscard]] const ReplicaFacts& facts() const;
   [[nodiscard]] ReplicaStatus status() const;
+  // As of `now`, at or after the last step: what only time changes is judged by it.
+  [[nodiscard]] ReplicaStatus status(Instant now) const;
   [[nodiscard]] const CoreCounters& counters() const;
   // The primary of the greatest epoch known here: a front end's hint.
   [[nodiscard]] Epoch known_epoch() const;

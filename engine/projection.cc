@@ -60,7 +60,7 @@ PeerStatus status_of(const Engine& engine, const Peer& peer) {
 
 }  // namespace
 
-ReplicaStatus project(const Engine& engine) {
+ReplicaStatus project(const Engine& engine, Instant now) {
   const Context& context = engine.context();
   const Primary& primary = engine.primary();
   ReplicaStatus status;
@@ -77,7 +77,7 @@ ReplicaStatus project(const Engine& engine) {
   status.log_failed = context.log_failed;
   if (!primary.on() && context.granted_epoch) {
     status.grants_primary =
-        *context.granted_epoch == context.known_epoch && context.now < context.granted_until;
+        *context.granted_epoch == context.known_epoch && now < context.granted_until;
   }
   for (const Peer& peer : primary.peers()) status.peers.push_back(status_of(engine, peer));
   status.reason = engine.reason();

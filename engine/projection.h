@@ -7,6 +7,7 @@ namespace seawall {
 
 class Engine;
 
-ReplicaStatus project(const Engine& engine);
+// `now` is the asker's: an idle replica steps rarely, and its grant runs out all the same.
+ReplicaStatus project(const Engine& engine, Instant now);
 
 }  // namespace seawall

@@ -225,7 +225,7 @@ void VolumeHost::remove() {
 }
 
 ReplicaStatus VolumeHost::status() const {
-  if (core_ != nullptr && state_ == State::open) return core_->status();
+  if (core_ != nullptr && state_ == State::open) return core_->status(shard_.clock.now());
   ReplicaStatus status;
   status.volume = options_.volume;
   status.replica = options_.replica;
