@@ -123,18 +123,17 @@ Status StoreImpl::cut_log(Lsn end) {
   return clear_headers(clear);
 }
 
-void StoreImpl::drop_queued() {
-  if (open_ != nullptr) {
-    free_batches_.push_back(open_);
-    open_ = nullptr;
-  }
-  while (!sealed_.empty()) free_batches_.push_back(sealed_.pop_front());
+// A refusal changes nothing and the store goes on; an error on the way is final, for memory and disk
+// may differ.
+Status StoreImpl::end_exclusive(Status status) {
+  quiescing_ = false;
+  if (!status && !failed_) failed_ = status.error();  // pump() tells
+  return status;
 }
 
 Status StoreImpl::rewind_blocking(Lsn to) {
-  quiescing_ = true;
-  drop_queued();
   CHECK(idle());
+  quiescing_ = false;
   if (failed_) return *failed_;
   if (to > facts_.marks.written) {
     return make_error(Errc::invalid_argument, "a rewind goes back", to.value());
@@ -143,6 +142,10 @@ Status StoreImpl::rewind_blocking(Lsn to) {
     return make_error(Errc::refused, "the base is ahead of that record", to.value(),
                       facts_.marks.applied.value());
   }
+  return end_exclusive(rewind_log(to));
+}
+
+Status StoreImpl::rewind_log(Lsn to) {
   // First what the super block proves is lowered: else the shorter log would look regressed.
   // It is flushed before, so that a record with an unknown payload stays below what is durable.
   TRY(sync_log());
@@ -157,9 +160,7 @@ Status StoreImpl::rewind_blocking(Lsn to) {
   facts_.marks.durable = to;
   super_next_.durable_lsn = to.value();
   super_next_.durable_term = facts_.last_term.value();
-  TRY(store_super_now());
-  quiescing_ = false;
-  return ok();
+  return store_super_now();
 }
 
 // In super_next_: nothing of the log counts any more; it begins anew behind `cut`.
@@ -182,8 +183,6 @@ void StoreImpl::forget_log(Lsn cut, Term term, std::uint64_t chain, const TermTa
 Status StoreImpl::prepare_rebuild_blocking(const RebuildMarker& marker,
                                            const std::optional<Floor>& floor, Term cut_term,
                                            std::uint64_t cut_chain, const TermTable& terms) {
-  quiescing_ = true;
-  drop_queued();
   CHECK(idle());
   if (failed_) return *failed_;
   // One write says all of it: marker and floor are durable before anything is given up, and the log
@@ -218,16 +217,15 @@ Status StoreImpl::prepare_rebuild_blocking(const RebuildMarker& marker,
   set_flag(super_next_, super_flag_base_untrusted, false);
   extents_mapped_ = 0;
   super_next_.extents_mapped = 0;
-  TRY(store_super_now());
+  TRY(end_exclusive(store_super_now()));
   map_.forget_all();
   set_generations();
-  TRY(load_log(false));
+  TRY(end_exclusive(load_log(false)));
   facts_.marks.durable = facts_.marks.written;
   CHECK(facts_.marks.written == marker.cut);
   fold_limit_ = marker.cut;  // what was stable in the history that is gone says nothing here
   base_lane_open_ = true;
   lane_folded_ = false;
-  quiescing_ = false;
   return ok();
 }
 

@@ -118,7 +118,7 @@ bool StoreImpl::reads_idle() const {
 
 bool StoreImpl::idle() const {
   const bool writes = in_flight_.empty() && syncs_running_ == 0;
-  const bool queued = !failed_ && !quiescing_ && (open_ != nullptr || !sealed_.empty());
+  const bool queued = !failed_ && (open_ != nullptr || !sealed_.empty());
   const bool super = !super_writer_.busy() && (failed_ || rounds_wanted_ <= rounds_started_);
   const bool fold = fold_.stage == FoldStage::idle || (failed_ && fold_.running == 0);
   const bool base = base_reads_.empty() && base_writes_.empty() &&

@@ -320,7 +320,8 @@ class StoreImpl final : public Store {
   Result<std::uint32_t> fresh_slot(std::vector<std::uint32_t>& clear);
   Status sync_log();
   Status sweep_aborted();
-  void drop_queued();
+  Status rewind_log(Lsn to);
+  Status end_exclusive(Status status);
   void forget_log(Lsn cut, Term term, std::uint64_t chain, const TermTable& terms);
   void reserve_versions();
 

@@ -113,6 +113,9 @@ TEST(WalRewind, BelowAppliedItIsRefused) {
   const Status refused = rewind(rig, Lsn(11));
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Errc::refused);
+  EXPECT_TRUE(rig.write(300, 1)) << "a refusal changes nothing";
+  rig.run();
+  EXPECT_EQ(rig.sink.written, Lsn(21));
   EXPECT_TRUE(rewind(rig, Lsn(12)).has_value());
   rig.expect_content(Lsn(12));
 }
@@ -324,6 +327,25 @@ TEST(WalRebuild, W40_a_forgotten_log_is_not_read_after_a_crash) {
 }
 
 // --- errors ---
+
+TEST(WalErrors, ARewindThatFailsOnTheWayIsFinalAndTheDiskHoldsTheOldOrTheNewLog) {
+  for (std::uint64_t skip = 0; skip < 12; ++skip) {
+    Rig rig;
+    ASSERT_TRUE(rig.open().has_value());
+    fill(rig, 20);
+    rig.store->quiesce();
+    rig.run();
+    rig.disk->inject({.kind = Op::Kind::write, .skip = skip});
+    const bool done = rig.store->rewind_blocking(Lsn(7)).has_value();
+    rig.run();
+    EXPECT_EQ(rig.sink.failures, done ? 0 : 1);
+    rig.disk->clear_faults();
+    rig.store.reset();
+    ASSERT_TRUE(rig.open().has_value());
+    EXPECT_GE(rig.store->facts().marks.written, Lsn(7));
+    rig.expect_content(rig.store->facts().marks.written);
+  }
+}
 
 TEST(WalErrors, W09_a_failed_flush_is_final_whenever_it_comes) {
   for (std::uint64_t nth = 0; nth < 6; ++nth) {
