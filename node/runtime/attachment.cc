@@ -63,6 +63,11 @@ Duration Attachment::io_timeout() const {
   return view_.io_timeout_ms == 0 ? io_timeout_default : Duration{view_.io_timeout_ms};
 }
 
+// An idle attachment is owed nothing, however long ago the last answer was.
+Instant Attachment::owed_since() {
+  return std::max(last_answer_, at(low_).first_submitted);
+}
+
 const std::string* Attachment::address_of(ReplicaId replica) const {
   for (const control::ReplicaAddress& address : view_.addresses) {
     if (address.replica == replica && !address.address.empty()) return &address.address;
@@ -390,7 +395,7 @@ void Attachment::check_deadlines(Instant now) {
   if (in_between && now >= phase_since_ + attempt_max) {
     give_up_link("the primary does not answer", now);
   }
-  if (phase_ == Phase::connected && open() > 0 && now >= last_answer_ + silence_max) {
+  if (phase_ == Phase::connected && open() > 0 && now >= owed_since() + silence_max) {
     last_answer_ = now;
     ask_everybody(now);
   }
@@ -441,7 +446,7 @@ void Attachment::arm_timer(Instant now) {
   if (phase_ == Phase::dialling || phase_ == Phase::attaching) at_most(phase_since_ + attempt_max);
   if (open() > 0) {
     at_most(at(low_).first_submitted + io_timeout());
-    if (phase_ == Phase::connected) at_most(last_answer_ + silence_max);
+    if (phase_ == Phase::connected) at_most(owed_since() + silence_max);
   }
   if (!finished_.empty() || !said_.empty()) at_most(now);
   if (earliest == armed_) return;

@@ -145,6 +145,8 @@ class Attachment final : public LinkUser, public LocalClient, public TimerUser {
   void deliver();
   void arm_timer(Instant now);
   [[nodiscard]] Duration io_timeout() const;
+  // Since when an answer has been owed; only with requests open.
+  [[nodiscard]] Instant owed_since();
   [[nodiscard]] const std::string* address_of(ReplicaId replica) const;
 
   Shard& shard_;

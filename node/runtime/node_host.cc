@@ -145,6 +145,10 @@ void NodeHost::created(const control::CreateReplica& m, const Status& status) {
 }
 
 void NodeHost::on(const control::DeleteReplica& m) {
+  if (creating_.contains(m.replica)) {  // not before it is whole: the controller asks again
+    shard_.control.send(control::ReplicaDeleted{m.operation, m.volume, m.replica, false});
+    return;
+  }
   const auto found = replicas_.find(m.replica);
   if (found == replicas_.end()) {  // nothing left of it: done
     shard_.control.send(control::ReplicaDeleted{m.operation, m.volume, m.replica, true});

@@ -104,6 +104,7 @@ class LoopbackTransport final : public runtime::Transport {
   std::size_t queued_bytes(LinkId) const override { return 0; }
   void close(LinkId link) override;
   std::size_t open_links() const { return links_.size(); }
+  std::uint64_t links_ever() const { return last_link_; }
   // Puts raw bytes on a link, as somebody else's program would.
   void send_bytes(LinkId link, std::vector<std::byte> bytes);
 

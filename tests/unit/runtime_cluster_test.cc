@@ -178,6 +178,17 @@ TEST_F(Cluster, HeartbeatsTellTheStateOfEveryReplica) {
   EXPECT_EQ(node(0).control.all<control::Register>().size(), 1u);
 }
 
+TEST_F(Cluster, AnIdleHourIsNoSilenceOfThePrimary) {
+  promote(1, 0);
+  until([&] { return serves(0); });
+  attach_on(2);
+  EXPECT_EQ(wait(write(1, 1, 1)).status, ClientStatus::ok);
+  pass(5000);
+  const std::uint64_t before = node(1).transport.links_ever();
+  EXPECT_EQ(wait(write(1, 1, 2)).status, ClientStatus::ok);
+  EXPECT_EQ(node(1).transport.links_ever(), before) << "nobody else was asked";
+}
+
 class SmallLog : public ThreeNodes {
  protected:
   SmallLog() {
