@@ -144,8 +144,8 @@ TEST_F(ExecutorTest, AFullLogHoldsRecordsBackAndKeepsTheirOrder) {
   store.room = 1;
   turn();
   EXPECT_EQ(take_calls(), (Calls{"append 3"}));
-  append(6);  // behind those that wait, although there is no room for them
   store.room = 10;
+  append(6);  // there is room again, but others wait before it
   turn();
   EXPECT_EQ(take_calls(), (Calls{"append 4", "append 5", "flush", "append 6"}))
       << "the flush covers what was held back when it was asked for";
