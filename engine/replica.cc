@@ -91,7 +91,8 @@ void Replica::on(const message::Hello& hello, LinkId link, const message::Envelo
                                                        greeting_->envelope.session};
   if (asked <= session_ || pending) {
     ++context_.counters.stale_session;
-    nack(link, envelope, message::NackReason::stale);
+    // A copy of the Hello that opened this session: an answer would end the open one at its primary.
+    if (asked != session_) nack(link, envelope, message::NackReason::stale);
     return;
   }
   if (context_.log_failed || context_.supers_busy()) {
