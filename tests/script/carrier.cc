@@ -229,8 +229,11 @@ void Carrier::on(const command::Complete& c) {
   if (c.done.status == ClientStatus::ok) {
     line += fmt::format(" seen={}@{}", c.done.seen.lsn.value(), c.done.seen.term.value());
     client.seen = std::max(client.seen.value_or(Position{}), c.done.seen);
-    client.open.erase(number);
   }
+  const bool again = c.done.status == ClientStatus::not_primary ||
+                     c.done.status == ClientStatus::not_serving ||
+                     c.done.status == ClientStatus::stale_connection;
+  if (!again) client.open.erase(number);
   const bool current = c.link == client.link && c.done.connection == client.connection;
   cluster.say(line + (current ? "" : " (on an older connection)"));
   if (c.done.status == ClientStatus::ok) check_completion(cluster, node, request, c.done, data);

@@ -189,7 +189,7 @@ void Script::attach(const Line& line) {
   cluster.attach(client, ReplicaId{line.number_at(1)});
 }
 
-// OP [att=1] [at=0] [len=1] [fua] [low=]; write takes one name a block, or one for all
+// OP [att=1] [at=0] [len=1] [fua] [low=] [times=] [paced=yes] [NAME]: a write of NAME to each block
 void Script::do_request(const Line& line, ClientOp op, std::size_t first_word) {
   ClientRow& client = cluster.client(AttachmentId{line.number("att", 1)});
   ClientRequest request;
@@ -224,6 +224,7 @@ void Script::do_request(const Line& line, ClientOp op, std::size_t first_word) {
       client.payloads[request.request.value()] = payload;
     }
     cluster.ask(client, request);
+    if (line.has("paced")) cluster.settle();
   }
 }
 

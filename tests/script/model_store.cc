@@ -97,12 +97,13 @@ std::optional<RecordHeader> ModelStore::find(AttachmentId attachment,
 }
 
 std::vector<RecordHeader> ModelStore::tail() const {
+  constexpr std::size_t tail_max = 512;  // of wal::Store::opened_tail_max
   std::vector<RecordHeader> out;
   for (auto at = records_.upper_bound(trimmed_); at != records_.end(); ++at) {
     out.push_back(at->second.header);
   }
-  if (out.size() > event::opened_tail_max) {
-    out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(event::opened_tail_max));
+  if (out.size() > tail_max) {
+    out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(tail_max));
   }
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -101,6 +102,52 @@ std::string text_of(const std::vector<Block>& blocks) {
   return out;
 }
 
+namespace {
+
+struct WriteLine {
+  std::uint64_t request = 0, lsn = 0, term = 0;
+};
+
+bool parse_write(const std::string& line, WriteLine& out) {
+  unsigned long request = 0, lsn = 0, term = 0;
+  int used = 0;
+  if (std::sscanf(line.c_str(), "write r%lu ok seen=%lu@%lu%n", &request, &lsn, &term, &used) != 3 ||
+      static_cast<std::size_t>(used) != line.size()) {
+    return false;
+  }
+  out = {request, lsn, term};
+  return true;
+}
+
+// A run of writes that completed one after the other is one line.
+std::vector<std::string> join_writes(const std::vector<std::string>& lines) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < lines.size();) {
+    WriteLine first;
+    if (!parse_write(lines[i], first)) {
+      out.push_back(lines[i++]);
+      continue;
+    }
+    WriteLine last = first;
+    WriteLine next;
+    std::size_t end = i + 1;
+    while (end < lines.size() && parse_write(lines[end], next) &&
+           next.request == last.request + 1 && next.lsn == last.lsn + 1 &&
+           next.term == last.term) {
+      last = next;
+      ++end;
+    }
+    out.push_back(end - i < 3 ? lines[i]
+                              : fmt::format("write r{}..{} ok seen={}..{}@{}", first.request,
+                                            last.request, first.lsn, last.lsn, first.term));
+    if (end - i < 3) ++i;
+    else i = end;
+  }
+  return out;
+}
+
+}  // namespace
+
 std::vector<std::string> run_block(Script& script, const Block& block) {
   std::vector<std::string> lines;
   for (const std::string& command : block.commands) {
@@ -115,7 +162,7 @@ std::vector<std::string> run_block(Script& script, const Block& block) {
     }
   }
   if (lines.empty() && !block.commands.empty()) lines.push_back("ok");
-  return lines;
+  return join_writes(lines);
 }
 
 // --- commands ---
