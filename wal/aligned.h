@@ -1,7 +1,7 @@
 // AlignedBuffer: owned memory aligned for direct I/O, zeroed, of a fixed size.
 //
-// Life cycle: allocated once at construction (at open, never on the I/O path), freed with the owner.
-// Thread: that of its owner. Units: bytes, multiples of 4096.
+// Life cycle: allocated once at construction (at open, never on the I/O path), freed with the
+// owner. Thread: that of its owner. Units: bytes, multiples of 4096.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ class AlignedBuffer {
 
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t bytes)
-      : data_(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{alignment}))),
+      : data_(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{alignment}))),
         size_(bytes) {
     CHECK(bytes % alignment == 0);
     std::memset(data_.get(), 0, bytes);
@@ -37,7 +37,7 @@ class AlignedBuffer {
  private:
   struct Free {
     void operator()(std::byte* data) const {
-      ::operator delete(data, std::align_val_t{alignment});
+      ::operator delete (data, std::align_val_t{alignment});
     }
   };
   std::unique_ptr<std::byte, Free> data_;

@@ -187,7 +187,8 @@ bool StoreImpl::step_base_write() {
     }
     return false;
   }
-  if (base_flush_.stage != BaseFlush::Stage::idle && base_flush_.stage != BaseFlush::Stage::waiting) {
+  if (base_flush_.stage != BaseFlush::Stage::idle &&
+      base_flush_.stage != BaseFlush::Stage::waiting) {
     return false;  // pages are being written: they must not change meanwhile
   }
   if (pages.entries->failed || pages.bits->failed || pages.entries->bad_sectors != 0 ||
@@ -201,8 +202,8 @@ bool StoreImpl::step_base_write() {
   const bool maps = op.header.present != 0;
   std::memset(entry.bytes, 0, entry_bytes(layout_.extent_blocks()));
   entry.set_head(DiskEntry{op.header.last_lsn.value(),
-                           maps ? static_cast<std::uint32_t>(extent) : no_extent,
-                           entry_flag_valid, 0});
+                           maps ? static_cast<std::uint32_t>(extent) : no_extent, entry_flag_valid,
+                           0});
   entry.set_present(op.header.present);
   std::uint32_t packed = 0;
   for (std::uint32_t block = 0; block < layout_.extent_blocks(); ++block) {
@@ -218,8 +219,8 @@ bool StoreImpl::step_base_write() {
     end_base_write(Errc::ok);
   } else {
     stats_.base_bytes += op.from.size();
-    submit_lane(base_write_, Op::Kind::write, static_cast<std::uint32_t>(extent),
-                op.header.present, const_cast<std::byte*>(op.from.data()));
+    submit_lane(base_write_, Op::Kind::write, static_cast<std::uint32_t>(extent), op.header.present,
+                const_cast<std::byte*>(op.from.data()));
   }
   return true;
 }

@@ -3,9 +3,9 @@
 //   idle -> intent -> (read_log -> place -> write_base)* -> write_pages -> flush -> commit -> idle
 //
 // intent and commit wait for the super block, place may wait for map pages or make room for them
-// (write_pages and back). The log is read once, in order, chunk by chunk; of each record only what no
-// newer record within the cut covers is placed. A crash at any point leaves the old super block, the
-// old pages, and a log that redoes everything.
+// (write_pages and back). The log is read once, in order, chunk by chunk; of each record only what
+// no newer record within the cut covers is placed. A crash at any point leaves the old super block,
+// the old pages, and a log that redoes everything.
 #include <algorithm>
 
 #include "engine/base/check.h"
@@ -97,12 +97,10 @@ bool StoreImpl::pump_is_due() const {
       (flush.asked && flush.stage == BaseFlush::Stage::idle && base_writes_.empty()) ||
       (flush.stage == BaseFlush::Stage::super && flush.round <= rounds_done_);
   const bool super_waits = !super_writer_.busy() && rounds_wanted_ > rounds_started_;
-  const bool intent_stored =
-      fold_.stage == FoldStage::intent && rounds_done_ >= fold_.super_round;
+  const bool intent_stored = fold_.stage == FoldStage::intent && rounds_done_ >= fold_.super_round;
   const bool reads = (waiting_reads_head_ != nullptr && !free_reads_.empty()) ||
                      (waiting_log_reads_head_ != nullptr && !free_log_reads_.empty());
-  return lanes || super_waits || intent_stored || reads || sweeping_ ||
-         (failed_ && !failure_told_);
+  return lanes || super_waits || intent_stored || reads || sweeping_ || (failed_ && !failure_told_);
 }
 
 std::optional<Instant> StoreImpl::wake_at() const {
@@ -119,7 +117,8 @@ bool StoreImpl::frozen() const {
 
 void StoreImpl::set_generations() {
   const bool open = fold_.stage != FoldStage::idle;
-  map_.set_generations(Generations{super_.map_generation, super_.map_floor,
+  map_.set_generations(Generations{super_.map_generation,
+                                   super_.map_floor,
                                    open ? fold_.generation : 0,
                                    {super_.aborted, super_.aborted_count}});
 }
@@ -207,9 +206,9 @@ void StoreImpl::fold_write_base() {
   std::sort(fold_moves_.begin(), fold_moves_.end(), [](const FoldMove& a, const FoldMove& b) {
     return a.offset != b.offset ? a.offset < b.offset : a.order > b.order;
   });
-  const auto last = std::unique(
-      fold_moves_.begin(), fold_moves_.end(),
-      [](const FoldMove& a, const FoldMove& b) { return a.offset == b.offset; });
+  const auto last =
+      std::unique(fold_moves_.begin(), fold_moves_.end(),
+                  [](const FoldMove& a, const FoldMove& b) { return a.offset == b.offset; });
   fold_moves_.erase(last, fold_moves_.end());
   fold_next_move_ = 0;
   fold_submit_moves();
@@ -325,7 +324,8 @@ void StoreImpl::fold_commit() {
   fold_.super_round = super_change();
 }
 
-// The super block with the new `applied` is durable; what the index holds up to there is the base's.
+// The super block with the new `applied` is durable; what the index holds up to there is the
+// base's.
 void StoreImpl::fold_committed() {
   fold_.stage = FoldStage::idle;
   set_generations();

@@ -1,8 +1,8 @@
 // The disk format: constants and packed layouts. README.md says it in words.
 //
 // Little endian, 4 KiB blocks. Every structure has magic, version and CRC32C. Nothing here is ever
-// renumbered or reordered: a new meaning takes a reserved field or a new version, and a version that
-// the code does not know is refused with its number.
+// renumbered or reordered: a new meaning takes a reserved field or a new version, and a version
+// that the code does not know is refused with its number.
 #pragma once
 
 #include <bit>
@@ -122,7 +122,7 @@ struct DiskBatch {  // first bytes of a batch; descriptors follow
   std::uint16_t header_blocks;
   std::uint32_t crc;  // of all header blocks, this field as 0; seeded by batch_seed()
   std::uint32_t count;
-  std::uint64_t number;           // of the segment
+  std::uint64_t number;  // of the segment
   std::uint64_t segment_version;
   std::uint64_t first_lsn;
   std::uint64_t chain_before;
@@ -150,7 +150,7 @@ inline constexpr std::size_t batch_records_max = 256;
 inline constexpr std::size_t batch_payload_blocks_max = limits::batch_bytes_max / block_bytes;
 inline constexpr std::size_t batch_header_blocks_max = 5;
 static_assert(sizeof(DiskBatch) + batch_records_max * sizeof(DiskRecord) +
-                      batch_payload_blocks_max * 4 <=
+                  batch_payload_blocks_max * 4 <=
               batch_header_blocks_max * block_bytes);
 
 // --- map ---
@@ -158,8 +158,8 @@ static_assert(sizeof(DiskBatch) + batch_records_max * sizeof(DiskRecord) +
 struct DiskSector {  // first bytes of each 512-byte sector of a page
   std::uint32_t magic;
   std::uint16_t version;
-  std::uint16_t sector;       // 0 .. 7
-  std::uint32_t crc;          // of the sector, this field as 0
+  std::uint16_t sector;  // 0 .. 7
+  std::uint32_t crc;     // of the sector, this field as 0
   std::uint32_t reserved0;
   std::uint64_t page;
   std::uint64_t generation;

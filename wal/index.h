@@ -1,10 +1,10 @@
 // Index: which record holds the newest content of each block beyond `applied`.
 //
-// Ranges lba -> (lsn, place in the log), disjoint, ordered by lba; a later insert overwrites what it
-// covers, splitting what it covers in part. Discards and zeroes are ranges without a place.
-// Life cycle: sized at open, from the log; never allocates after that. Thread: the owner's.
-// Cost: O(log n) an operation (a treap in a fixed pool). Units: blocks. Errors: an insert needs two
-// free nodes (room()); the store refuses appends before that can fail.
+// Ranges lba -> (lsn, place in the log), disjoint, ordered by lba; a later insert overwrites what
+// it covers, splitting what it covers in part. Discards and zeroes are ranges without a place. Life
+// cycle: sized at open, from the log; never allocates after that. Thread: the owner's. Cost: O(log
+// n) an operation (a treap in a fixed pool). Units: blocks. Errors: an insert needs two free nodes
+// (room()); the store refuses appends before that can fail.
 #pragma once
 
 #include <cstdint>

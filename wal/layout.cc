@@ -17,8 +17,7 @@ Result<Layout> make_layout(const Geometry& geometry) {
     log_bytes = std::clamp(blocks * block_bytes / limits::log_share_of_volume,
                            limits::log_bytes_min, limits::log_bytes_max);
   }
-  std::uint64_t segment =
-      std::min(limits::segment_bytes_max, log_bytes / limits::segments_per_log);
+  std::uint64_t segment = std::min(limits::segment_bytes_max, log_bytes / limits::segments_per_log);
   segment -= segment % block_bytes;
   if (segment < limits::segment_bytes_min || log_bytes > limits::log_bytes_max) {
     return make_error(Errc::invalid_argument, "a log has 1 MiB to 1 GiB", log_bytes);

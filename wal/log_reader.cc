@@ -1,5 +1,6 @@
-// read_log(): records as they lie in the log, for a peer's stream. One batch an operation: its header
-// and, where the request fits, its payload in the same read, straight into the caller's buffer.
+// read_log(): records as they lie in the log, for a peer's stream. One batch an operation: its
+// header and, where the request fits, its payload in the same read, straight into the caller's
+// buffer.
 #include <algorithm>
 #include <cstring>
 
@@ -11,7 +12,9 @@ namespace seawall::wal {
 namespace {
 
 LogReadOp* next_of(const LogReadOp& op) { return reinterpret_cast<LogReadOp*>(op.scratch[0]); }
-void set_next(LogReadOp& op, LogReadOp* next) { op.scratch[0] = reinterpret_cast<std::uintptr_t>(next); }
+void set_next(LogReadOp& op, LogReadOp* next) {
+  op.scratch[0] = reinterpret_cast<std::uintptr_t>(next);
+}
 
 }  // namespace
 
@@ -62,8 +65,8 @@ void StoreImpl::start_log_read(LogReadContext& context) {
       iovec{context.header.data(), std::size_t{context.batch.header_blocks} * block_bytes};
   const std::size_t payload = std::size_t{context.batch.payload_blocks} * block_bytes;
   context.iov[1] = iovec{request.into.data(), payload};
-  context.payload_read = request.from == context.batch.first_lsn && payload > 0 &&
-                         payload <= request.into.size();
+  context.payload_read =
+      request.from == context.batch.first_lsn && payload > 0 && payload <= request.into.size();
   context.take_records = 0;
   context.op.kind = Op::Kind::read;
   context.op.file = log_.slot(context.slot).file;
@@ -108,8 +111,8 @@ bool StoreImpl::plan_log_read(LogReadContext& context) {
 }
 
 void StoreImpl::read_log_payload(LogReadContext& context) {
-  context.iov[0] = iovec{context.request->into.data(),
-                         std::size_t{context.take_blocks} * block_bytes};
+  context.iov[0] =
+      iovec{context.request->into.data(), std::size_t{context.take_blocks} * block_bytes};
   context.op.offset =
       log_.offset_of(context.batch.place + context.batch.header_blocks + context.skip_blocks);
   context.op.iov_count = 1;

@@ -1,9 +1,10 @@
 // LogState: where everything in the retained log is.
 //
-// Segment slots with their state, a table of batches by lsn, and the CRC32C of every payload block by
-// its place, so that neither reads nor the checkpoint need a header from disk to verify a block.
+// Segment slots with their state, a table of batches by lsn, and the CRC32C of every payload block
+// by its place, so that neither reads nor the checkpoint need a header from disk to verify a block.
 // A place is slot * segment_blocks + block. Life cycle: sized at open, never allocates after that.
-// Thread: the owner's. Invariants: retained slots are in the order of their numbers; batches ascend.
+// Thread: the owner's. Invariants: retained slots are in the order of their numbers; batches
+// ascend.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,9 @@ struct BatchPlace {
   std::uint16_t count = 0;
   std::uint16_t payload_blocks = 0;
   std::uint16_t header_blocks = 0;
-  [[nodiscard]] std::uint32_t blocks() const { return std::uint32_t{header_blocks} + payload_blocks; }
+  [[nodiscard]] std::uint32_t blocks() const {
+    return std::uint32_t{header_blocks} + payload_blocks;
+  }
   [[nodiscard]] Lsn last_lsn() const { return Lsn(first_lsn.value() + count - 1); }
 };
 

@@ -26,9 +26,9 @@ bool all_zero(std::span<const std::byte> bytes) {
 }
 
 struct SlotView {
-  bool zero = true;                // every sector is
-  std::uint64_t greatest = 0;      // generation of any sector that verifies
-  std::uint8_t bad = 0;            // sectors that do not verify, or are of another generation
+  bool zero = true;            // every sector is
+  std::uint64_t greatest = 0;  // generation of any sector that verifies
+  std::uint8_t bad = 0;        // sectors that do not verify, or are of another generation
 };
 
 SlotView view_slot(std::span<const std::byte> slot, std::uint64_t number, std::uint32_t magic) {

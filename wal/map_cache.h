@@ -5,8 +5,8 @@
 // generation is not committed was torn by a crash: the other one. A sector of the current slot that
 // does not verify is rot, never silently the older slot.
 // Life cycle: sized at open. Thread: the owner's. Pages with pins or changes stay; others may go.
-// Errors: a read error or rot is kept with the page (error(), bad sectors); changed pages are written
-// to their other slot by the checkpoint only.
+// Errors: a read error or rot is kept with the page (error(), bad sectors); changed pages are
+// written to their other slot by the checkpoint only.
 #pragma once
 
 #include <cstdint>
@@ -25,17 +25,17 @@ namespace seawall::wal {
 // Which generations may be taken for current.
 struct Generations {
   std::uint64_t committed = 0;
-  std::uint64_t floor = 0;            // pages below it are absent
-  std::uint64_t open = 0;             // this process's own, not committed yet; 0: none
+  std::uint64_t floor = 0;  // pages below it are absent
+  std::uint64_t open = 0;   // this process's own, not committed yet; 0: none
   std::span<const std::uint64_t> aborted;
   [[nodiscard]] bool counts(std::uint64_t generation) const;
 };
 
 // A decoded choice between two slots.
 struct PageChoice {
-  int slot = -1;                  // -1: absent
+  int slot = -1;  // -1: absent
   std::uint64_t generation = 0;
-  std::uint8_t bad_sectors = 0;   // bit i: sector i is rotten
+  std::uint8_t bad_sectors = 0;  // bit i: sector i is rotten
 };
 PageChoice choose_slot(std::span<const std::byte> both, std::uint64_t number, std::uint32_t magic,
                        const Generations& generations);
@@ -47,13 +47,13 @@ std::uint64_t greatest_generation(std::span<const std::byte> slot, std::uint64_t
 struct MapPage {
   std::uint64_t number = 0;
   std::uint64_t generation = 0;
-  std::byte* bytes = nullptr;     // page_bytes; all zero when the page is absent
-  int slot = -1;                  // that these bytes are in on disk
+  std::byte* bytes = nullptr;  // page_bytes; all zero when the page is absent
+  int slot = -1;               // that these bytes are in on disk
   std::uint8_t bad_sectors = 0;
   bool ready = false;
-  bool failed = false;            // the read failed
+  bool failed = false;  // the read failed
   bool dirty = false;
-  bool used = false;              // second chance
+  bool used = false;  // second chance
   std::uint16_t pins = 0;
 };
 
@@ -138,7 +138,7 @@ class MapCache {
   Generations generations_;
   AlignedBuffer memory_;
   std::vector<MapPage> pages_;
-  std::vector<std::int32_t> table_;   // open addressing: index of the page, -1 empty
+  std::vector<std::int32_t> table_;  // open addressing: index of the page, -1 empty
   std::vector<Load> loads_;
   std::size_t loads_running_ = 0;
   std::size_t hand_ = 0;

@@ -21,8 +21,8 @@ Status remove_leftovers(Disk& disk) {
     if (file.name != super_name) continue;
     TRY_ASSIGN(const FileId id, disk.open(super_name));
     TRY_ASSIGN(const std::uint64_t size, disk.size(id));
-    const auto loaded = size >= 2 * super_slot_bytes ? load_super(disk, id)
-                                                     : Result<LoadedSuper>(Errc::corrupt);
+    const auto loaded =
+        size >= 2 * super_slot_bytes ? load_super(disk, id) : Result<LoadedSuper>(Errc::corrupt);
     disk.close(id);
     if (loaded || loaded.error().code == Errc::unknown_version) {
       return make_error(Errc::already_exists, "the directory holds a replica already");
@@ -215,8 +215,8 @@ Status StoreImpl::load_log(bool power_loss) {
   return ok();
 }
 
-// A block of versions for this opening: those of an earlier one are never used again, not even where
-// a crash lost the header that named them.
+// A block of versions for this opening: those of an earlier one are never used again, not even
+// where a crash lost the header that named them.
 void StoreImpl::reserve_versions() {
   const std::uint64_t seen = std::max(super_.log_version, recovered_.last_version + 1);
   next_version_ = ((seen - 1) | 0xffffffffull) + 1;
@@ -230,8 +230,7 @@ Status StoreImpl::open(FileId super_file, const LoadedSuper& loaded) {
   facts_.incarnation = options_.incarnation;
   facts_.replica = options_.replica;
   facts_.process_start = options_.process_start;
-  const bool same_boot =
-      super_.boot_hi == options_.boot.hi && super_.boot_lo == options_.boot.lo;
+  const bool same_boot = super_.boot_hi == options_.boot.hi && super_.boot_lo == options_.boot.lo;
   const bool power_loss = !same_boot && !has_flag(super_, super_flag_clean);
   TRY(open_files());
   TRY(load_log(power_loss));

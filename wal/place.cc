@@ -68,8 +68,8 @@ bool StoreImpl::fold_payload_verifies() const {
   return true;
 }
 
-// Each part of the record goes to the base, unless a newer record within the cut covers it. What only
-// a record beyond the cut covers is placed as well: a rewind to the cut would need it.
+// Each part of the record goes to the base, unless a newer record within the cut covers it. What
+// only a record beyond the cut covers is placed as well: a rewind to the cut would need it.
 bool StoreImpl::fold_place_record() {
   const RecordHeader& header = fold_.record.header;
   if (!changes_blocks(header.kind)) return true;

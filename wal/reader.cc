@@ -1,8 +1,8 @@
 // read(): index, else base, else zero, with the CRC of every block checked.
 //
-// A request is planned part by part, each part decided and submitted in one step; it waits for a free
-// part or a map page and goes on. A block of the base that does not verify is read again when a
-// checkpoint may have been writing it: then the index has the answer, or the map the new CRC.
+// A request is planned part by part, each part decided and submitted in one step; it waits for a
+// free part or a map page and goes on. A block of the base that does not verify is read again when
+// a checkpoint may have been writing it: then the index has the answer, or the map the new CRC.
 #include <algorithm>
 #include <cstring>
 
@@ -122,9 +122,9 @@ bool StoreImpl::plan_part(ReadContext& context) {
       submit_part(*part, log_.slot(slot).file, log_.offset_of(range.place));
       return true;
     }
-    gap = range.lba == lba ? std::min(left, range.blocks)
-                           : static_cast<std::uint32_t>(
-                                 std::min<std::uint64_t>(left, range.lba - lba));
+    gap = range.lba == lba
+              ? std::min(left, range.blocks)
+              : static_cast<std::uint32_t>(std::min<std::uint64_t>(left, range.lba - lba));
   }
   return plan_base(context, lba, gap);
 }
@@ -161,12 +161,11 @@ bool StoreImpl::plan_base(ReadContext& context, std::uint64_t lba, std::uint32_t
   part->blocks = run;
   part->slot = -1;
   for (std::uint32_t i = 0; i < run; ++i) {
-    context.request->crcs[context.next_block + i] =
-        mixed_crc(entry.crc(inside + i), lba + i);
+    context.request->crcs[context.next_block + i] = mixed_crc(entry.crc(inside + i), lba + i);
   }
-  submit_part(*part, base_file_,
-              std::uint64_t{head.physical} * layout_.extent_bytes +
-                  std::uint64_t{inside} * block_bytes);
+  submit_part(
+      *part, base_file_,
+      std::uint64_t{head.physical} * layout_.extent_bytes + std::uint64_t{inside} * block_bytes);
   return true;
 }
 
@@ -200,8 +199,8 @@ void StoreImpl::on_read_part(Op& op) {
 }
 
 void StoreImpl::finish_read(ReadContext& context) {
-  const bool may_be_torn = context.folds_seen != folds_ || fold_.stage != FoldStage::idle ||
-                           base_write_.busy;
+  const bool may_be_torn =
+      context.folds_seen != folds_ || fold_.stage != FoldStage::idle || base_write_.busy;
   if (context.result == Errc::corrupt && may_be_torn && ++context.attempts < attempts_max) {
     context.next_block = 0;
     context.folds_seen = folds_;

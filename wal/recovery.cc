@@ -62,11 +62,11 @@ class Walk {
   SegmentImage image_;
   Recovered out_;
   std::vector<HeaderState> states_;
-  std::vector<Candidate> segments_;     // the lineage, by number
+  std::vector<Candidate> segments_;  // the lineage, by number
   Lsn expected_;
   std::uint64_t chain_ = 0;
-  Lsn seen_;                            // greatest record of a batch that verifies beyond the end
-  bool something_behind_ = false;       // a sealed batch behind the end, in the tail segment
+  Lsn seen_;                       // greatest record of a batch that verifies beyond the end
+  bool something_behind_ = false;  // a sealed batch behind the end, in the tail segment
   bool looked_ = false;
   bool stopped_ = false;
 };
@@ -279,8 +279,7 @@ void Walk::end_here(std::size_t at, std::uint32_t block, bool in_segment) {
   bool readable = !in_segment || block >= in_.layout.segment_blocks() || image_.readable(block);
   const bool hidden = hidden_continuation(readable);
   const std::uint32_t slot = in_segment ? segments_[at].slot : 0;
-  const Lsn proven =
-      in_.power_loss ? out_.durable : std::max(out_.durable, out_.written);
+  const Lsn proven = in_.power_loss ? out_.durable : std::max(out_.durable, out_.written);
   if (!something_behind_ && !later && !hidden && readable && expected_ > proven) {
     find(Case::A, slot, block, "the chain ends at a batch");
     return;

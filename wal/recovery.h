@@ -7,9 +7,9 @@
 //   A   the chain ends at a batch and nothing continues it          end of log
 //   B   bad or unreadable beyond `durable`, after a power loss      end of log, whatever follows
 //   B'  readable, does not verify, beyond `durable` and `written`   a write in flight: end of log
-//   C   any other bad or unreadable place                           unknown: never cut, never served
+//   C   any other bad or unreadable place                           unknown: not cut, not served
 //   E   the log ends below what it proved to hold                   regressed: floor, rebuild
-//   F   a segment number is missing in the middle                   as C, or B beyond what is proven
+//   F   a segment number is missing in the middle                   as C, or B beyond the proven
 //   G   foreign incarnation, unknown version                        refused, nothing touched
 //   S   below the log start, stale, or bad and continuing nothing   spare
 #pragma once
@@ -52,8 +52,8 @@ constexpr Decision decision_of(Case letter) {
 // What is known about the place that should hold record `lsn`.
 struct PlaceFacts {
   Lsn lsn;
-  Lsn durable, written;          // D and Wr: what super block and retained headers prove
-  Lsn seen;                      // greatest record of any batch that verifies beyond the place
+  Lsn durable, written;  // D and Wr: what super block and retained headers prove
+  Lsn seen;              // greatest record of any batch that verifies beyond the place
   bool power_loss = false;
   bool readable = true;
   bool header_verifies = false;  // the batch's header does, its payload does not
@@ -87,16 +87,16 @@ struct RecoveryInput {
 };
 
 struct Recovered {
-  Lsn end;                          // greatest verified record
+  Lsn end;  // greatest verified record
   Term term;
   std::uint64_t chain = 0;
-  Lsn durable, written;             // D and Wr
-  Term evidence_term;               // greatest term seen anywhere
+  Lsn durable, written;  // D and Wr
+  Term evidence_term;    // greatest term seen anywhere
   Damage damage = Damage::none;
-  std::optional<Floor> floor;       // to be stored before anybody acts
+  std::optional<Floor> floor;  // to be stored before anybody acts
   std::optional<Lsn> first_unknown;
-  bool broken = false;              // the chain is damaged: no append before rewind or rebuild
-  bool restart = false;             // nothing of the log is left: it begins anew behind `applied`
+  bool broken = false;                // the chain is damaged: no append before rewind or rebuild
+  bool restart = false;               // nothing of the log is left: it begins anew behind `applied`
   std::optional<std::uint32_t> tail;  // slot of the segment that holds `end`
   std::uint32_t tail_block = 0;       // first block behind it
   bool copy_tail = false;             // something follows in the tail: a fresh version is due

@@ -1,5 +1,5 @@
-// What makes a log shorter: cut, rewind, and forgetting it for a rebuild. One form for all: body of a
-// fresh segment, flush, its header, flush, then the old header and those of all later numbers. A
+// What makes a log shorter: cut, rewind, and forgetting it for a rebuild. One form for all: body of
+// a fresh segment, flush, its header, flush, then the old header and those of all later numbers. A
 // higher version of a number wins over it and over every later number, so each crash leaves the old
 // or the new log.
 #include <algorithm>
@@ -45,8 +45,9 @@ Status StoreImpl::copy_batch(const BatchPlace& place, std::uint32_t to, const Se
     // Payload that cannot be read stays unknown: its CRCs travel, its bytes do not fit them.
     std::fill(bytes.begin(), bytes.end(), std::byte{0});
     for (std::size_t at = 0; at < bytes.size(); at += block_bytes) {
-      MAYBE(disk_.read(log_.slot(slot).file, log_.offset_of(place.place) + at,
-                       bytes.subspan(at, block_bytes))
+      MAYBE(disk_
+                .read(log_.slot(slot).file, log_.offset_of(place.place) + at,
+                      bytes.subspan(at, block_bytes))
                 .has_value());
     }
   }
@@ -110,8 +111,8 @@ Status StoreImpl::cut_log(Lsn end) {
   if (kept > 0) {
     const std::uint32_t tail = order[kept - 1];
     const bool last = kept == order.size();
-    const Lsn tail_end = last ? facts_.marks.written
-                              : Lsn(log_.slot(order[kept]).header.first_lsn.value() - 1);
+    const Lsn tail_end =
+        last ? facts_.marks.written : Lsn(log_.slot(order[kept]).header.first_lsn.value() - 1);
     if (end < tail_end || (last && recovered_.copy_tail)) {
       SegmentHeader header = log_.slot(tail).header;
       header.id.version = next_version_++;
@@ -123,8 +124,8 @@ Status StoreImpl::cut_log(Lsn end) {
   return clear_headers(clear);
 }
 
-// A refusal changes nothing and the store goes on; an error on the way is final, for memory and disk
-// may differ.
+// A refusal changes nothing and the store goes on; an error on the way is final, for memory and
+// disk may differ.
 Status StoreImpl::end_exclusive(Status status) {
   quiescing_ = false;
   if (!status && !failed_) failed_ = status.error();  // pump() tells

@@ -71,8 +71,7 @@ HeaderState decode_segment(std::span<const std::byte> block, const Incarnation& 
   return HeaderState::valid;
 }
 
-std::uint32_t batch_seed(const Incarnation& incarnation, const SegmentId& id,
-                         std::uint32_t block) {
+std::uint32_t batch_seed(const Incarnation& incarnation, const SegmentId& id, std::uint32_t block) {
   const std::uint64_t words[5] = {incarnation.hi, incarnation.lo, id.number, id.version, block};
   return crc32c(std::as_bytes(std::span(words)), 0x5ea3a11u);
 }
@@ -145,8 +144,8 @@ bool BatchView::next(Cursor& cursor, Record& record) const {
   header.blocks = BlockCount(disk.blocks);
   header.argument = disk.argument;
   // Descriptors and CRC arrays are multiples of four bytes from an aligned start.
-  const auto* crcs = reinterpret_cast<const std::uint32_t*>(bytes_.data() + cursor.offset +
-                                                            sizeof(DiskRecord));
+  const auto* crcs =
+      reinterpret_cast<const std::uint32_t*>(bytes_.data() + cursor.offset + sizeof(DiskRecord));
   record.crcs = {crcs, disk.crc_count};
   header.payload_digest = disk.crc_count == 0 ? 0 : digest_crcs(record.crcs);
   header.chain = chain_next(cursor.chain, header);

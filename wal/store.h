@@ -1,12 +1,12 @@
 // One replica on disk: super block, log, map and base behind one face.
 //
-// Life cycle: create() once, then open(); close() for a clean stop (checkpoint is the caller's wish).
-// Thread: the owner's (a shard). The *_blocking calls may run elsewhere while the owner keeps away and
-// idle() is true. Ownership: the Disk outlives the Store; payloads and buffers handed in stay with the
-// caller and must live until the matching callback. Callbacks (Sink, ReadOp, ...) run from Disk
-// completions, never inside the call that asked. Errors: a write, flush or sync error is sticky
-// (on_failed, once): nothing after it is acknowledged and every later call fails with it.
-// Invariants: trimmed <= applied <= fold limit; applied <= durable <= written.
+// Life cycle: create() once, then open(); close() for a clean stop (checkpoint is the caller's
+// wish). Thread: the owner's (a shard). The *_blocking calls may run elsewhere while the owner
+// keeps away and idle() is true. Ownership: the Disk outlives the Store; payloads and buffers
+// handed in stay with the caller and must live until the matching callback. Callbacks (Sink,
+// ReadOp, ...) run from Disk completions, never inside the call that asked. Errors: a write, flush
+// or sync error is sticky (on_failed, once): nothing after it is acknowledged and every later call
+// fails with it. Invariants: trimmed <= applied <= fold limit; applied <= durable <= written.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@
 namespace seawall::wal {
 
 struct Geometry {
-  BlockCount size;                         // of the volume
-  std::uint64_t log_bytes = 0;             // 0: the default of storage.md
+  BlockCount size;              // of the volume
+  std::uint64_t log_bytes = 0;  // 0: the default of storage.md
   std::uint32_t extent_bytes = 64 * 1024;
 };
 
@@ -36,9 +36,9 @@ struct CreateOptions {
 };
 
 struct OpenOptions {
-  Incarnation incarnation;       // a foreign one is refused
+  Incarnation incarnation;  // a foreign one is refused
   ReplicaId replica;
-  Id128<struct BootTag> boot;    // changed boot id + no clean stop = power loss
+  Id128<struct BootTag> boot;  // changed boot id + no clean stop = power loss
   ProcessStart process_start;
 };
 
@@ -65,10 +65,10 @@ struct SuperUpdate {  // only what is set changes
 
 struct ReadOp {
   Lba lba;
-  BlockCount blocks;             // at most 1 MiB
-  std::span<std::byte> into;     // 4096-aligned
-  std::span<std::uint32_t> crcs; // out: CRC32C of each block, verified against log or map
-  Errc result = Errc::ok;        // corrupt, io_error ...
+  BlockCount blocks;              // at most 1 MiB
+  std::span<std::byte> into;      // 4096-aligned
+  std::span<std::uint32_t> crcs;  // out: CRC32C of each block, verified against log or map
+  Errc result = Errc::ok;         // corrupt, io_error ...
   void (*done)(ReadOp&) = nullptr;
   void* owner = nullptr;
   std::uintptr_t scratch[8] = {};
@@ -76,30 +76,31 @@ struct ReadOp {
 
 // Records [from, ...] as they are in the log, for a peer's stream.
 struct LogReadOp {
-  Lsn from, upto;                     // wanted range, inclusive
-  std::span<std::byte> into;          // payloads, in order, 4096-aligned
-  std::span<RecordHeader> headers;    // out
-  std::span<std::uint32_t> crcs;      // out: of all payload blocks, in order
-  std::uint32_t count = 0;            // records delivered (>= 1 unless result is an error)
-  Errc result = Errc::ok;             // not_found: trimmed; corrupt: payload unknown
+  Lsn from, upto;                   // wanted range, inclusive
+  std::span<std::byte> into;        // payloads, in order, 4096-aligned
+  std::span<RecordHeader> headers;  // out
+  std::span<std::uint32_t> crcs;    // out: of all payload blocks, in order
+  std::uint32_t count = 0;          // records delivered (>= 1 unless result is an error)
+  Errc result = Errc::ok;           // not_found: trimmed; corrupt: payload unknown
   void (*done)(LogReadOp&) = nullptr;
   void* owner = nullptr;
   std::uintptr_t scratch[8] = {};
 };
 
-struct ExtentHeader {   // one mapped extent of the frozen base
+struct ExtentHeader {  // one mapped extent of the frozen base
   Lba lba;
   Lsn last_lsn;
   std::uint64_t present = 0;  // bit i: block i is there, else it is zero
 };
 
-// The next extent that begins at or after `from`, holes that were once written included (present = 0).
+// The next extent that begins at or after `from`, holes that were once written included (present =
+// 0).
 struct BaseReadOp {
   Lba from;
-  ExtentHeader header;                // out
-  std::span<std::byte> into;          // one extent: the present blocks, packed in order
-  std::span<std::uint32_t> crcs;      // out, packed likewise
-  bool end = false;                   // out: nothing at or after `from`
+  ExtentHeader header;            // out
+  std::span<std::byte> into;      // one extent: the present blocks, packed in order
+  std::span<std::uint32_t> crcs;  // out, packed likewise
+  bool end = false;               // out: nothing at or after `from`
   Errc result = Errc::ok;
   void (*done)(BaseReadOp&) = nullptr;
   void* owner = nullptr;
@@ -146,8 +147,9 @@ class Store {
   virtual FoldedPoint folded() const = 0;
 
   // --- hot path ---
-  // Queues a record; header.lsn is the next one. The payload (blocks * 4096 bytes, 4096-aligned) stays
-  // valid until on_written(lsn). False: the log or the queue is full, try again after on_log_space.
+  // Queues a record; header.lsn is the next one. The payload (blocks * 4096 bytes, 4096-aligned)
+  // stays valid until on_written(lsn). False: the log or the queue is full, try again after
+  // on_log_space.
   [[nodiscard]] virtual bool append(const RecordHeader& header, std::span<const std::byte> payload,
                                     std::span<const std::uint32_t> crcs) = 0;
   // Everything appended so far shall become durable; on_durable tells. Flushes are shared.
@@ -159,7 +161,7 @@ class Store {
   virtual void write_super(const SuperUpdate& update, std::uint64_t token) = 0;
 
   // --- checkpoint, trim ---
-  virtual void set_fold_limit(Lsn upto) = 0;       // records up to here are stable
+  virtual void set_fold_limit(Lsn upto) = 0;  // records up to here are stable
   virtual void request_checkpoint() = 0;
   virtual void pin(std::uint64_t pin, Lsn from) = 0;  // records >= from are kept
   virtual void unpin(std::uint64_t pin) = 0;
@@ -167,20 +169,21 @@ class Store {
   virtual std::optional<Instant> wake_at() const = 0;
 
   // --- rebuild ---
-  virtual void freeze_base() = 0;    // the checkpointer rests until thaw_base(); nests by count
+  virtual void freeze_base() = 0;  // the checkpointer rests until thaw_base(); nests by count
   virtual void thaw_base() = 0;
-  virtual bool frozen() const = 0;   // true once no checkpoint is under way
+  virtual bool frozen() const = 0;  // true once no checkpoint is under way
   virtual std::uint64_t extents_mapped() const = 0;
   virtual void read_base(BaseReadOp& op) = 0;
-  // Target of a rebuild, between prepare_rebuild_blocking and flush_base: the checkpointer rests, so
-  // no base block can cover what the log lane brought. Refused once a checkpoint has run behind it.
+  // Target of a rebuild, between prepare_rebuild_blocking and flush_base: the checkpointer rests,
+  // so no base block can cover what the log lane brought. Refused once a checkpoint has run behind
+  // it.
   virtual void write_base(BaseWriteOp& op) = 0;
   // Ends the base lane: blocks and map are durable, and the checkpointer folds the log lane.
   virtual void flush_base(void (*done)(void*, Errc), void* owner) = 0;
 
   // --- rare, blocking, with idle() ---
   virtual bool idle() const = 0;
-  virtual void quiesce() = 0;        // no new batch or checkpoint starts; idle() will come true
+  virtual void quiesce() = 0;  // no new batch or checkpoint starts; idle() will come true
   virtual Status rewind_blocking(Lsn to) = 0;
   // Marker and floor durable, then the log is forgotten and starts anew at marker.cut + 1.
   virtual Status prepare_rebuild_blocking(const RebuildMarker& marker,

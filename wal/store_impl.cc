@@ -9,8 +9,7 @@ namespace seawall::wal {
 namespace {
 
 std::size_t map_pages_for(const Layout& layout) {
-  return static_cast<std::size_t>(
-      std::clamp<std::uint64_t>(layout.pages() * 2, 64, map_pages_max));
+  return static_cast<std::size_t>(std::clamp<std::uint64_t>(layout.pages() * 2, 64, map_pages_max));
 }
 
 }  // namespace
@@ -112,8 +111,7 @@ void StoreImpl::pump(Instant now) {
 
 bool StoreImpl::reads_idle() const {
   return waiting_reads_head_ == nullptr && waiting_log_reads_head_ == nullptr &&
-         free_reads_.size() == read_pool_max &&
-         free_log_reads_.size() == log_read_pool_max;
+         free_reads_.size() == read_pool_max && free_log_reads_.size() == log_read_pool_max;
 }
 
 bool StoreImpl::idle() const {
@@ -121,8 +119,8 @@ bool StoreImpl::idle() const {
   const bool queued = !failed_ && (open_ != nullptr || !sealed_.empty());
   const bool super = !super_writer_.busy() && (failed_ || rounds_wanted_ <= rounds_started_);
   const bool fold = fold_.stage == FoldStage::idle || (failed_ && fold_.running == 0);
-  const bool base = base_reads_.empty() && base_writes_.empty() &&
-                    base_flush_.stage == BaseFlush::Stage::idle;
+  const bool base =
+      base_reads_.empty() && base_writes_.empty() && base_flush_.stage == BaseFlush::Stage::idle;
   return writes && !queued && super && fold && base && !map_.loading() && reads_idle();
 }
 

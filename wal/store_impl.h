@@ -3,7 +3,8 @@
 // Its parts, a file each: writer.cc (append, batches, flushes), reader.cc (read), log_reader.cc
 // (read_log), super_queue.cc (changes of the super block), checkpoint.cc (fold, trim), base_io.cc
 // (rebuild lanes), open.cc (create, open, close), rewind.cc (rewind, cut, rebuild preparation).
-// Life cycle, thread, ownership, errors: store.h. Nothing allocates after open but the blocking calls.
+// Life cycle, thread, ownership, errors: store.h. Nothing allocates after open but the blocking
+// calls.
 #pragma once
 
 #include <array>
@@ -43,14 +44,14 @@ struct WriteBatch {
   AlignedBuffer header;
   std::size_t header_bytes = 0;
   std::array<iovec, batch_records_max + 2> iov{};
-  std::uint32_t iov_count = 2;        // [0]: segment header, or nothing; [1]: batch header
+  std::uint32_t iov_count = 2;  // [0]: segment header, or nothing; [1]: batch header
   Lsn first_lsn, last_lsn;
   std::uint64_t chain_before = 0;
   std::uint32_t count = 0;
   std::uint32_t payload_blocks = 0;
   std::uint32_t slot = 0;
   std::uint32_t block = 0;
-  std::uint32_t room = 0;             // blocks left in the segment from `block` on
+  std::uint32_t room = 0;  // blocks left in the segment from `block` on
   bool starts_segment = false;
   bool done = false;
 };
@@ -60,9 +61,9 @@ struct ReadContext {
     Op op;
     iovec iov{};
     ReadContext* context = nullptr;
-    std::uint32_t first_block = 0;    // of the request
+    std::uint32_t first_block = 0;  // of the request
     std::uint32_t blocks = 0;
-    std::int32_t slot = -1;           // ticket of a log segment; -1: base
+    std::int32_t slot = -1;  // ticket of a log segment; -1: base
     bool busy = false;
   };
   StoreImpl* store = nullptr;
@@ -85,14 +86,21 @@ struct LogReadContext {
   std::array<iovec, 2> iov{};
   BatchPlace batch;
   std::uint32_t slot = 0;
-  std::uint32_t skip_blocks = 0;      // payload blocks of the batch before `from`
+  std::uint32_t skip_blocks = 0;  // payload blocks of the batch before `from`
   std::uint32_t take_blocks = 0;
   std::uint32_t take_records = 0;
   bool payload_read = false;
 };
 
 enum class FoldStage : std::uint8_t {
-  idle, intent, read_log, place, write_base, write_pages, flush, commit,
+  idle,
+  intent,
+  read_log,
+  place,
+  write_base,
+  write_pages,
+  flush,
+  commit,
 };
 
 struct FoldOp {
@@ -103,7 +111,7 @@ struct FoldOp {
   bool busy = false;
 };
 
-struct FoldMove {                     // one block from the chunk to the base
+struct FoldMove {  // one block from the chunk to the base
   std::uint64_t offset = 0;
   const std::byte* from = nullptr;
   std::uint32_t order = 0;
@@ -111,23 +119,23 @@ struct FoldMove {                     // one block from the chunk to the base
 
 struct FoldState {
   FoldStage stage = FoldStage::idle;
-  bool pages_then_place = false;      // write_pages makes room and returns to placing
+  bool pages_then_place = false;  // write_pages makes room and returns to placing
   Lsn cut;
-  Term term;                          // of the record at `done`
+  Term term;  // of the record at `done`
   std::uint64_t chain = 0;
-  Lsn done;                           // records up to here are placed
+  Lsn done;  // records up to here are placed
   std::uint64_t generation = 0;
   std::uint64_t super_round = 0;
-  std::uint32_t slot = 0;             // of the chunk
+  std::uint32_t slot = 0;  // of the chunk
   std::uint32_t chunk_place = 0;
   std::uint32_t chunk_blocks = 0;
-  std::uint32_t batch_block = 0;      // of the batch being placed, within the chunk
+  std::uint32_t batch_block = 0;  // of the batch being placed, within the chunk
   BatchView::Cursor cursor;
   bool batch_open = false;
   BatchView batch;
   bool record_open = false;
   BatchView::Record record;
-  std::uint64_t lba = 0;              // where in the record placing goes on
+  std::uint64_t lba = 0;  // where in the record placing goes on
   std::size_t dirty_cursor = 0;
   std::uint32_t running = 0;
   std::uint32_t syncs = 0;
@@ -151,10 +159,10 @@ struct BaseLane {
 struct BaseFlush {
   enum class Stage : std::uint8_t { idle, waiting, pages, flush, super };
   Stage stage = Stage::idle;
-  bool make_room = false;   // only pages, to let the lane go on
+  bool make_room = false;  // only pages, to let the lane go on
   void (*done)(void*, Errc) = nullptr;
   void* owner = nullptr;
-  bool asked = false;       // flush_base() waits behind queued writes
+  bool asked = false;  // flush_base() waits behind queued writes
   std::size_t cursor = 0;
   std::uint32_t running = 0;
   std::uint64_t round = 0;
@@ -248,7 +256,7 @@ class StoreImpl final : public Store {
   void pump_super();
   static void on_super_done(void* owner, int error);
   void apply_super_facts();
-  Status store_super_now();      // blocking
+  Status store_super_now();  // blocking
 
   // --- checkpoint.cc, place.cc ---
   void prepare_fold();
@@ -348,9 +356,9 @@ class StoreImpl final : public Store {
   std::optional<Error> failed_;
   bool failure_told_ = false;
   bool quiescing_ = false;
-  bool broken_ = false;     // the chain is damaged: nothing is appended
+  bool broken_ = false;  // the chain is damaged: nothing is appended
   std::optional<Lsn> first_unknown_;
-  Recovered recovered_;     // what the last walk over the log found
+  Recovered recovered_;  // what the last walk over the log found
   Instant now_;
 
   LogState log_;
@@ -419,7 +427,7 @@ class StoreImpl final : public Store {
   std::optional<Instant> oldest_unfolded_;
   std::uint32_t freezes_ = 0;
   BoundedMap<std::uint64_t, Lsn, pins_max> pins_;
-  std::uint32_t trim_count_ = 0;       // segments that go once their super write is durable
+  std::uint32_t trim_count_ = 0;  // segments that go once their super write is durable
   std::uint64_t trim_round_ = 0;
   bool sweeping_ = false;
   std::uint64_t sweep_cursor_ = 0;
@@ -432,8 +440,8 @@ class StoreImpl final : public Store {
   RingBuffer<BaseWriteOp*, base_queue_max> base_writes_;
   std::uint64_t base_read_extent_ = 0;
   BaseFlush base_flush_;
-  bool base_lane_open_ = false;        // the checkpointer rests
-  bool lane_folded_ = false;           // a checkpoint ran behind the base lane
+  bool base_lane_open_ = false;  // the checkpointer rests
+  bool lane_folded_ = false;     // a checkpoint ran behind the base lane
 };
 
 }  // namespace seawall::wal

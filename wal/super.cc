@@ -109,12 +109,13 @@ void set_terms(DiskSuper& super, const TermTable& terms, Lsn applied) {
   super.term_count = static_cast<std::uint32_t>(folded - skip);
   std::memset(super.terms, 0, sizeof super.terms);
   for (std::size_t i = skip; i < folded; ++i) {
-    super.terms[i - skip] = DiskTerm{terms[i].term.value(), terms[i].first_lsn.value(),
-                                     terms[i].chain_before};
+    super.terms[i - skip] =
+        DiskTerm{terms[i].term.value(), terms[i].first_lsn.value(), terms[i].chain_before};
   }
 }
 
-// Opening made both slots equal, so each change may begin with slot 0: slot 1 stays valid meanwhile.
+// Opening made both slots equal, so each change may begin with slot 0: slot 1 stays valid
+// meanwhile.
 SuperWriter::SuperWriter(Disk& disk, Done done, void* owner)
     : disk_(disk), done_(done), owner_(owner), buffer_(super_slot_bytes) {
   op_.done = &SuperWriter::on_step;

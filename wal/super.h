@@ -1,10 +1,10 @@
 // The super block: one small truth in two slots.
 //
 // Both slots are written at each change, the invalid or older one first, never the only valid one,
-// with a flush after each; only then anyone acts. So a crash leaves the old or the new state, and one
-// slot may rot without a loss. Generations rise by one with every change.
-// Life cycle: SuperWriter lives as long as its store; at most one change is under way.
-// Thread: the owner's. Errors: a failed write or flush is reported once and is final for the store.
+// with a flush after each; only then anyone acts. So a crash leaves the old or the new state, and
+// one slot may rot without a loss. Generations rise by one with every change. Life cycle:
+// SuperWriter lives as long as its store; at most one change is under way. Thread: the owner's.
+// Errors: a failed write or flush is reported once and is final for the store.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct LoadedSuper {
   DiskSuper super{};
   SlotState slots[2] = {SlotState::bad, SlotState::bad};
   std::uint64_t generations[2] = {0, 0};
-  bool equal = false;       // both slots hold this state
-  std::size_t newest = 0;   // the slot that `super` came from
+  bool equal = false;      // both slots hold this state
+  std::size_t newest = 0;  // the slot that `super` came from
 };
 
 // Encodes into one slot's bytes; sets the CRC.

@@ -23,14 +23,13 @@ bool StoreImpl::fits(const WriteBatch& batch, std::uint32_t blocks) {
 // Finds the place of a new batch, in the tail segment or at the start of the next one.
 bool StoreImpl::place_batch(WriteBatch& batch, const RecordHeader& header, std::uint32_t blocks) {
   const std::uint32_t segment_blocks = layout_.segment_blocks();
-  const std::uint32_t needed =
-      header_blocks_for(sizeof(DiskBatch) + record_bytes(blocks)) + blocks;
+  const std::uint32_t needed = header_blocks_for(sizeof(DiskBatch) + record_bytes(blocks)) + blocks;
   if (!tail_ || tail_block_ + needed > segment_blocks) {
     const std::size_t reserve =
         is_control(header) ? limits::segments_reserved - 1 : limits::segments_reserved;
     if (log_.free_count() <= reserve) return false;
-    SegmentHeader segment{{last_number_ + 1, next_version_},
-                          header.lsn, appended_chain_, appended_term_};
+    SegmentHeader segment{
+        {last_number_ + 1, next_version_}, header.lsn, appended_chain_, appended_term_};
     ++last_number_;
     ++next_version_;
     CHECK(next_version_ < super_.log_version);
@@ -161,8 +160,8 @@ void StoreImpl::submit_batch(WriteBatch& batch) {
   op.iov_count = batch.iov_count - skip;
   // Alone, with all before it durable: one operation makes it so, instead of a write and a flush.
   const bool alone = in_flight_.empty() && syncs_running_ == 0 && sealed_.empty();
-  op.dsync = alone && facts_.marks.durable == facts_.marks.written &&
-             flush_wanted_ >= batch.last_lsn;
+  op.dsync =
+      alone && facts_.marks.durable == facts_.marks.written && flush_wanted_ >= batch.last_lsn;
   in_flight_.push_back(&batch);
   disk_.submit(op);
 }
@@ -172,8 +171,8 @@ void StoreImpl::on_batch_done(Op& op) {
   StoreImpl& store = *batch.store;
   batch.done = true;
   if (op.result < 0) {
-    store.fail(make_error(Errc::io_error, "a log write failed",
-                          static_cast<std::uint64_t>(-op.result)));
+    store.fail(
+        make_error(Errc::io_error, "a log write failed", static_cast<std::uint64_t>(-op.result)));
   } else if (!op.dsync) {
     store.log_.slot(batch.slot).dirty = true;
   }
@@ -251,7 +250,8 @@ void StoreImpl::flush() { flush_wanted_ = std::max(flush_wanted_, appended_); }
 // One flush at a time; it covers every file written since its last one.
 void StoreImpl::maybe_sync() {
   const Watermarks& marks = facts_.marks;
-  if (syncs_running_ > 0 || flush_wanted_ <= marks.durable || marks.written <= marks.durable) return;
+  if (syncs_running_ > 0 || flush_wanted_ <= marks.durable || marks.written <= marks.durable)
+    return;
   sync_covers_ = marks.written;
   sync_error_ = 0;
   ++stats_.flushes;

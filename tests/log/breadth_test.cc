@@ -56,10 +56,10 @@ TEST(WalBreadth, W25_discard_of_whole_part_and_unmapped_extents_of_every_size) {
     for (std::uint64_t i = 0; i < 4 * blocks; i += 4) ASSERT_TRUE(rig.write(i, 4));
     fold(rig);
     EXPECT_EQ(rig.store->extents_mapped(), 4u);
-    ASSERT_TRUE(rig.discard(0, blocks));                   // a whole one
-    ASSERT_TRUE(rig.discard(blocks + 1, blocks / 2));      // a part
-    ASSERT_TRUE(rig.discard(5 * blocks, blocks));          // unmapped space
-    ASSERT_TRUE(rig.discard(2 * blocks, 1));               // one block, written again
+    ASSERT_TRUE(rig.discard(0, blocks));               // a whole one
+    ASSERT_TRUE(rig.discard(blocks + 1, blocks / 2));  // a part
+    ASSERT_TRUE(rig.discard(5 * blocks, blocks));      // unmapped space
+    ASSERT_TRUE(rig.discard(2 * blocks, 1));           // one block, written again
     ASSERT_TRUE(rig.write(2 * blocks, 1));
     fold(rig);
     EXPECT_EQ(rig.store->extents_mapped(), 3u);
@@ -158,9 +158,9 @@ TEST(WalBreadth, W27_geometries_beyond_the_limits_are_refused_before_any_file) {
     std::uint64_t blocks, log;
     std::uint32_t extent;
   };
-  for (const Case& bad : {Case{0, 1 << 20, 65536}, Case{(1ull << 34) + 1, 0, 65536},
-                          Case{512, 1 << 19, 65536}, Case{512, 2ull << 30, 65536},
-                          Case{512, 1 << 20, 8192}, Case{512, 1 << 20, 65537}}) {
+  for (const Case& bad :
+       {Case{0, 1 << 20, 65536}, Case{(1ull << 34) + 1, 0, 65536}, Case{512, 1 << 19, 65536},
+        Case{512, 2ull << 30, 65536}, Case{512, 1 << 20, 8192}, Case{512, 1 << 20, 65537}}) {
     MemDisk disk;
     CreateOptions options;
     options.incarnation = test_incarnation;
@@ -231,8 +231,8 @@ TEST(WalIndex, EqualsABlockMapUnderAnyOverlaps) {
       range.place = prng.below(4) == 0 ? Index::no_place : static_cast<std::uint32_t>(lsn * 100);
       index.insert(range);
       for (std::uint64_t i = 0; i < range.blocks; ++i) {
-        model[range.lba + i] = {lsn, range.place == Index::no_place ? Index::no_place
-                                                                    : range.place + i};
+        model[range.lba + i] = {lsn,
+                                range.place == Index::no_place ? Index::no_place : range.place + i};
       }
       if (lsn % 90 == 0) {
         folded = lsn - 40;

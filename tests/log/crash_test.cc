@@ -3,8 +3,8 @@
 namespace seawall::wal {
 namespace {
 
-// The workload of the crash tests: batches, rolls, flushes, folds, super writes, in a drawn order of
-// completions. Ends when the disk stops.
+// The workload of the crash tests: batches, rolls, flushes, folds, super writes, in a drawn order
+// of completions. Ends when the disk stops.
 struct Acknowledged {
   Lsn written, durable;
   std::uint64_t promised = 0;

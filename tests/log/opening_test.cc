@@ -23,9 +23,8 @@ std::vector<Found> batches_of(const MemDisk& disk) {
       found.push_back(Found{name, block, view.head()});
     }
   }
-  std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
-    return a.head.first_lsn < b.head.first_lsn;
-  });
+  std::sort(found.begin(), found.end(),
+            [](const Found& a, const Found& b) { return a.head.first_lsn < b.head.first_lsn; });
   return found;
 }
 
@@ -188,8 +187,8 @@ TEST(WalOpening, W08_every_byte_of_a_header_in_the_middle_is_found_and_nothing_i
 }
 
 TEST(WalOpening, W19_a_read_error_is_never_taken_for_absence) {
-  for (int which : {3, 19}) {      // middle, tail
-    for (int part : {0, 1}) {      // header, payload
+  for (int which : {3, 19}) {  // middle, tail
+    for (int part : {0, 1}) {  // header, payload
       SCOPED_TRACE(which * 10 + part);
       Rig rig;
       ASSERT_TRUE(rig.open().has_value());

@@ -216,6 +216,25 @@ std::vector<Copied> copy_base(Rig& source) {
   }
 }
 
+void paste_base(const std::vector<Copied>& extents, Rig& target) {
+  for (const Copied& extent : extents) {
+    BaseWriteOp op;
+    op.header = extent.header;
+    const auto blocks = static_cast<std::size_t>(__builtin_popcountll(extent.header.present));
+    op.from = {extent.bytes->data(), blocks * 4096};
+    op.crcs = {extent.crcs.data(), blocks};
+    op.done = [](BaseWriteOp&) {};
+    target.store->write_base(op);
+    target.run();
+    EXPECT_EQ(op.result, Errc::ok);
+  }
+  Errc flushed = Errc::internal;
+  target.store->flush_base([](void* owner, Errc result) { *static_cast<Errc*>(owner) = result; },
+                           &flushed);
+  target.run();
+  EXPECT_EQ(flushed, Errc::ok);
+}
+
 TEST(WalRebuild, BaseLaneAndLogLaneMakeAnEqualReplica) {
   Rig source;
   ASSERT_TRUE(source.open().has_value());
@@ -261,22 +280,7 @@ TEST(WalRebuild, BaseLaneAndLogLaneMakeAnEqualReplica) {
   target.store->request_checkpoint();
   target.run();
   EXPECT_EQ(target.store->folded().lsn, cut.lsn);
-  for (const Copied& extent : copy_base(source)) {
-    BaseWriteOp op;
-    op.header = extent.header;
-    const auto blocks = static_cast<std::size_t>(__builtin_popcountll(extent.header.present));
-    op.from = {extent.bytes->data(), blocks * 4096};
-    op.crcs = {extent.crcs.data(), blocks};
-    op.done = [](BaseWriteOp&) {};
-    target.store->write_base(op);
-    target.run();
-    EXPECT_EQ(op.result, Errc::ok);
-  }
-  Errc flushed = Errc::internal;
-  target.store->flush_base([](void* owner, Errc result) { *static_cast<Errc*>(owner) = result; },
-                           &flushed);
-  target.run();
-  EXPECT_EQ(flushed, Errc::ok);
+  paste_base(copy_base(source), target);
   EXPECT_EQ(target.store->folded().lsn, target.last()) << "the lane has ended: it folds";
   SuperUpdate update;
   update.clear_marker = true;

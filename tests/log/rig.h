@@ -143,8 +143,8 @@ class Rig {
   }
 
   bool append(RecordHeader header) {
-    auto payload = std::make_unique<AlignedBuffer>(
-        std::max<std::size_t>(payload_bytes(header).value(), 4096));
+    auto payload =
+        std::make_unique<AlignedBuffer>(std::max<std::size_t>(payload_bytes(header).value(), 4096));
     std::vector<std::uint32_t> crcs;
     std::map<std::uint64_t, Stamp> state = states_.back();
     for (std::uint64_t i = 0; i < header.blocks.value() && changes_blocks(header.kind); ++i) {

@@ -29,7 +29,8 @@ TEST(WalWriter, OpeningShowsTheHeadersOfTheNewestRecords) {
   ASSERT_TRUE(rig.open().has_value());
   EXPECT_TRUE(rig.store->opened_tail().empty());
   // Until the log is full.
-  for (std::uint64_t i = 0; i < 3 * Store::opened_tail_max && rig.discard(i % 16, 1); ++i) rig.run();
+  for (std::uint64_t i = 0; i < 3 * Store::opened_tail_max && rig.discard(i % 16, 1); ++i)
+    rig.run();
   const Lsn end = rig.store->facts().marks.written;
   ASSERT_GT(end, Lsn(8));
   rig.close();
@@ -63,7 +64,8 @@ TEST(WalWriter, W05_open_append_close_ten_times_equals_one_run) {
   Rig rig;
   for (int round = 0; round < 10; ++round) {
     ASSERT_TRUE(rig.open().has_value());
-    for (int i = 0; i < 5; ++i) ASSERT_TRUE(rig.write(static_cast<std::uint64_t>(round * 7 + i), 2));
+    for (int i = 0; i < 5; ++i)
+      ASSERT_TRUE(rig.write(static_cast<std::uint64_t>(round * 7 + i), 2));
     rig.run();
     rig.expect_content(rig.last());
     rig.close();

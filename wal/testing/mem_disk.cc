@@ -120,8 +120,8 @@ void MemDisk::harden(File& file, std::uint64_t sequence) {
       if (!version.dropped) state.durable = version.bytes;
     }
     // A dropped version stays what readers see until something newer is written over it.
-    const bool keep_last = covered > 0 && covered == state.versions.size() &&
-                           state.versions.back().dropped;
+    const bool keep_last =
+        covered > 0 && covered == state.versions.size() && state.versions.back().dropped;
     if (keep_last) --covered;
     state.versions.erase(state.versions.begin(),
                          state.versions.begin() + static_cast<std::ptrdiff_t>(covered));
@@ -186,8 +186,8 @@ std::int64_t MemDisk::execute(const Pending& pending) {
 }
 
 void MemDisk::complete(Op& op) {
-  const auto found = std::find_if(pending_.begin(), pending_.end(),
-                                  [&](const Pending& p) { return p.op == &op; });
+  const auto found =
+      std::find_if(pending_.begin(), pending_.end(), [&](const Pending& p) { return p.op == &op; });
   CHECK(found != pending_.end());
   if (stopped()) return;
   if (op.kind != Op::Kind::read && !begin_change()) return;
@@ -427,8 +427,7 @@ void MemDisk::power_loss(Prng& prng) {
       auto page = std::make_shared<Page>();
       for (std::size_t sector = 0; sector < page_bytes; sector += sector_bytes) {
         const auto take = [&](std::size_t choice, std::size_t from, std::size_t length) {
-          const PageRef& source =
-              choice == 0 ? state.durable : state.versions[choice - 1].bytes;
+          const PageRef& source = choice == 0 ? state.durable : state.versions[choice - 1].bytes;
           if (source == nullptr) {
             std::memset(page->data() + from, 0, length);
           } else {

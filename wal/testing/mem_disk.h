@@ -3,8 +3,8 @@
 // Purpose: the simulator and the tests of wal/. It keeps the crash contract of disk.h and nothing
 // more: what disk.h does not promise, a fault below may take away.
 // Life cycle: outlives every Store on it; after crash_process() or power_loss() all handles are
-// closed, in-flight operations are decided and forgotten (their `done` never runs), and the files can
-// be opened again. Thread: one. Determinism: same calls and same PRNG, same bytes.
+// closed, in-flight operations are decided and forgotten (their `done` never runs), and the files
+// can be opened again. Thread: one. Determinism: same calls and same PRNG, same bytes.
 //
 // Asynchronous operations wait until run_one(), run_all(), run_any() or complete() executes them; a
 // write takes effect at that moment and `done` runs inside that call. With set_on_submit() a
@@ -56,10 +56,10 @@ class MemDisk final : public Disk {
   // --- running asynchronous operations ---
   using SubmitHook = std::function<void(Op&)>;
   void set_on_submit(SubmitHook hook) { on_submit_ = std::move(hook); }
-  void complete(Op& op);           // executes one pending operation and runs its `done`
-  bool run_one();                  // the oldest; false: nothing was pending, or the disk has stopped
-  bool run_any(Prng& prng);        // a drawn one
-  std::size_t run_all();           // until nothing is pending; returns how many ran
+  void complete(Op& op);     // executes one pending operation and runs its `done`
+  bool run_one();            // the oldest; false: nothing was pending, or the disk has stopped
+  bool run_any(Prng& prng);  // a drawn one
+  std::size_t run_all();     // until nothing is pending; returns how many ran
   [[nodiscard]] std::size_t pending() const { return pending_.size(); }
   [[nodiscard]] const Op& pending_op(std::size_t index) const { return *pending_[index].op; }
   void complete_at(std::size_t index) { complete(*pending_[index].op); }
@@ -75,9 +75,9 @@ class MemDisk final : public Disk {
   // Of what is not synced nothing survives (the harshest loyal disk).
   void power_loss_all_lost();
 
-  // From the n-th change (write, sync, create, resize, remove, sync_directory) from now on, that one
-  // included, everything fails with Errc::cancelled (blocking) or stays pending (asynchronous) until
-  // the next crash. A write cut off so counts as in flight.
+  // From the n-th change (write, sync, create, resize, remove, sync_directory) from now on, that
+  // one included, everything fails with Errc::cancelled (blocking) or stays pending (asynchronous)
+  // until the next crash. A write cut off so counts as in flight.
   void stop_after(std::uint64_t changes) { stop_at_ = changes_ + changes; }
   [[nodiscard]] bool stopped() const { return stop_at_ && changes_ >= *stop_at_; }
   [[nodiscard]] std::uint64_t changes() const { return changes_; }
@@ -85,11 +85,11 @@ class MemDisk final : public Disk {
   // --- injected errors ---
   struct Fault {
     Op::Kind kind = Op::Kind::write;
-    int error = 5;                // errno
-    std::uint64_t skip = 0;       // so many matching operations succeed first
-    bool sticky = false;          // else once
-    std::string file;             // prefix of the name; empty: any
-    std::uint64_t offset = 0;     // only operations that touch [offset, offset + length)
+    int error = 5;             // errno
+    std::uint64_t skip = 0;    // so many matching operations succeed first
+    bool sticky = false;       // else once
+    std::string file;          // prefix of the name; empty: any
+    std::uint64_t offset = 0;  // only operations that touch [offset, offset + length)
     std::uint64_t length = ~0ull;
   };
   void inject(const Fault& fault) { faults_.push_back(fault); }
