@@ -134,7 +134,7 @@ void Engine::refuse(const Assignment& assignment, const char* reason) {
 void Engine::on(const event::Assigned& event) {
   CHECK(event.assignment != nullptr);
   const Assignment& assignment = *event.assignment;
-  if (context_.removed || context_.supers_busy()) return;
+  if (context_.supers_busy()) return;  // delivered again
   if (assignment.volume != context_.options.volume ||
       assignment.incarnation != context_.facts.incarnation) {
     ++context_.counters.foreign;
@@ -162,6 +162,7 @@ void Engine::on(const event::Assigned& event) {
     on(event::Removed{});
     return;
   }
+  context_.removed = false;  // a member again: planned by its facts
   take(assignment);
 }
 

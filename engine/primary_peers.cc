@@ -10,6 +10,9 @@ namespace {
 // Two chunks, or the live window: both below OwnLog::unwritten_max of a replica.
 constexpr std::uint64_t live_window_records = 512;
 constexpr std::uint64_t chunk_records = 256;
+// A step's commands are bounded: the rest follows with the next acknowledgement.
+constexpr int sends_per_step = 32;
+constexpr int drops_per_step = 64;
 constexpr Duration wait_max{10'000};
 constexpr std::uint8_t reserve_dropped_percent = 75;
 constexpr std::uint8_t pin_dropped_percent = 92;
@@ -339,7 +342,8 @@ bool Primary::window_open(const Peer& peer) const {
 void Primary::send_from_tape(Peer& peer) {
   if (!peer.receives_records() || peer.stream_busy || tape_.empty()) return;
   const Lsn first = tape_.front().header.lsn;
-  while (peer.cursor >= first && peer.cursor <= context_.log.head() && window_open(peer)) {
+  for (int left = sends_per_step; left > 0; --left) {
+    if (peer.cursor < first || peer.cursor > context_.log.head() || !window_open(peer)) return;
     const TapeEntry& entry = tape_[(peer.cursor - first).value()];
     CHECK(entry.header.lsn == peer.cursor);
     send(peer, message::Append{entry.header, entry.slot, committed_, stable_, context_.now});
@@ -349,7 +353,7 @@ void Primary::send_from_tape(Peer& peer) {
 
 // A slot goes when every open stream has passed its record, or when the tape is too long.
 void Primary::trim_tape() {
-  while (!tape_.empty()) {
+  for (int left = drops_per_step; left > 0 && !tape_.empty(); --left) {
     const Lsn lsn = tape_.front().header.lsn;
     bool needed = false;
     for (const Peer& peer : peers_) {

@@ -9,6 +9,7 @@ namespace seawall {
 namespace {
 
 constexpr std::uint8_t log_full_percent = 96;  // the rest is for control records
+constexpr int appends_per_step = 16;           // the rest follows when these are written
 
 RecordKind kind_of(ClientOp op) {
   switch (op) {
@@ -276,7 +277,7 @@ void Requests::release() {
   release_records();
   release_flushes();
   release_reads();
-  while (!waiting_.empty() && log_has_room()) {
+  for (int left = appends_per_step; left > 0 && !waiting_.empty() && log_has_room(); --left) {
     const Waiting next = waiting_.pop_front();
     append(next.link, next.request);
   }
