@@ -63,7 +63,7 @@ void Engine::settle() {
   replica_.advance();
   primary_.advance();
   if (context_.ticking) primary_.tick();
-  // Whoever ticks has no other tick in mind: it may be one that was asked for earlier than last_wake_.
+  // Whoever ticks has no other tick in mind: it may be one that was asked for before last_wake_.
   if (context_.ticking) last_wake_.reset();
   if (context_.wake && last_wake_ && context_.now < *last_wake_ && *context_.wake >= *last_wake_) {
     return;  // an earlier tick is on its way and will ask again

@@ -1,6 +1,6 @@
 // Trace: one renderer of events and commands to text, for scripts, the simulator and the debug log.
 //
-// Writes into a buffer of the caller; never allocates. The text of a value is the same in every run.
+// Writes into a buffer of the caller; never allocates. A value has the same text in every run.
 // Thread: any. Errors: a buffer that is too small ends in "..." and the text is cut, never more.
 #pragma once
 

@@ -49,8 +49,8 @@ std::uint64_t draw(std::uint64_t low, std::uint64_t high) {
   return *rc::gen::inRange<std::uint64_t>(low, high + 1);
 }
 
-// Two replicas of one volume: a common beginning, one of them with more of its last term, then terms
-// that only one of them has seen.
+// Two replicas of one volume: a common beginning, one of them with more of its last term, then
+// terms that only one of them has seen.
 std::pair<History, History> random_pair() {
   History a;
   std::uint64_t term = 1;

@@ -2,8 +2,8 @@
 //
 // One client writes numbered values and resends in order what was not completed, so in every block
 // the greatest number that was completed or seen must never give way to a smaller one. Nodes crash,
-// links break and stall, disks lag, the controller fences, elects, loses proposals. In the end all is
-// healed: everything open completes, every copy is equal, no slot and no pin is left.
+// links break and stall, disks lag, the controller fences, elects, loses proposals. In the end all
+// is healed: everything open completes, every copy is equal, no slot and no pin is left.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,8 @@
 //
 // Everything is explicit and ordered: time moves by advance(), messages and completions by
 // stabilize(), in the order of node numbers. What is said to the outside (completions, reports,
-// proposals) is collected as text. After every step the invariants of that Core are checked; a broken
-// one becomes a line that starts with BROKEN and fails the script.
+// proposals) is collected as text. After every step the invariants of that Core are checked; a
+// broken one becomes a line that starts with BROKEN and fails the script.
 #pragma once
 
 #include <deque>
