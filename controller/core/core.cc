@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/core/failover.h"
+
 namespace seawall::controller {
 
 void Core::start(const std::vector<VolumeRecord>& volumes, const std::vector<NodeRecord>& nodes,
@@ -94,6 +96,7 @@ void Core::advance(Volume& volume, Instant now, Outputs& out) {
   } else {
     volume.seen.serving_since.reset();
   }
+  note_cut_off(volume, now);
   Plan plan = plan_volume(volume.record, volume.seen, nodes_, now, options_);
   volume.waiting = plan.waiting;
   if (plan.proposal_answered) volume.seen.proposal.reset();
@@ -112,6 +115,19 @@ void Core::advance(Volume& volume, Instant now, Outputs& out) {
   }
   settle_waiters(volume, out);
   serve_queue(volume, now, out);
+}
+
+// A primary that its replicas have lost is treated as one that asks: it is the last to be chosen.
+void Core::note_cut_off(Volume& volume, Instant now) const {
+  VolumeSeen& seen = volume.seen;
+  if (!is_cut_off(volume.record, seen, nodes_, now, options_)) {
+    seen.cut_off_since.reset();
+    return;
+  }
+  if (!seen.cut_off_since) seen.cut_off_since = now;
+  if (now < *seen.cut_off_since + options_.cut_off) return;
+  seen.failover_epoch = volume.record.epoch;
+  seen.failover_reason = "its replicas have lost it";
 }
 
 void Core::commit(Volume& volume, Change change, std::optional<Waiter> waiter, Outputs& out) {

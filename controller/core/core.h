@@ -155,6 +155,7 @@ class Core {
   void on(const input::Tick& input, Instant now, Outputs& out);
   void advance(Volume& volume, Instant now, Outputs& out);
   void advance_all(Instant now, Outputs& out);
+  void note_cut_off(Volume& volume, Instant now) const;
   void commit(Volume& volume, Change change, std::optional<Waiter> waiter, Outputs& out);
   void finish_commit(Volume& volume, Instant now, Outputs& out);
   void adopt(Volume& volume, const std::optional<VolumeRecord>& record, Instant now, Outputs& out);

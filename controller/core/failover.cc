@@ -1,5 +1,6 @@
 #include "controller/core/failover.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "engine/promotion.h"
@@ -75,6 +76,24 @@ std::string own_reason(const VolumeRecord& record, const VolumeSeen& seen, const
 }
 
 }  // namespace
+
+bool is_cut_off(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                Instant now, const Options& options) {
+  if (record.state != VolumeState::ready || record.pending) return false;
+  const bool quorum = record.config.policy == Policy::quorum;
+  std::size_t lost = 0;
+  for (const ReplicaRecord& replica : record.replicas) {
+    if (!record.is_member(replica.id) || replica.id == record.primary) continue;
+    const ReplicaStatus* status = fresh_status(replica, seen, nodes, now, options);
+    if (status == nullptr || status->log_failed || status->epoch != record.epoch) continue;
+    if (!status->grants_primary) continue;  // it cannot say
+    if (*status->grants_primary) return false;
+    if (quorum || record.config.in_sync.contains(replica.id)) ++lost;
+  }
+  const std::size_t needed = quorum ? write_quorum(record.config.members.size())
+                                    : std::max<std::size_t>(1, record.config.min_in_sync);
+  return lost >= needed;
+}
 
 FailoverReason failover_reason(const VolumeRecord& record, const VolumeSeen& seen,
                                const NodesSeen& nodes, Instant now, const Options& options) {

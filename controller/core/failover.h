@@ -21,6 +21,11 @@ struct FailoverReason {
 FailoverReason failover_reason(const VolumeRecord& record, const VolumeSeen& seen,
                                const NodesSeen& nodes, Instant now, const Options& options);
 
+// The primary is heard here, but a set of the others that could go on without it says that no grant
+// to it runs: they have lost it. Two of three, or as many of the in-sync set as minInSync asks for.
+bool is_cut_off(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                Instant now, const Options& options);
+
 // Fences to the members whose report is missing, and the assignment once the reports allow it.
 void plan_fencing(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
                   Instant now, const Options& options, Plan& plan);

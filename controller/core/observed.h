@@ -20,6 +20,7 @@ namespace seawall::controller {
 struct Options {
   Duration suspicion{1'500};      // without a heartbeat
   Duration resend{500};           // of what has not shown its effect
+  Duration cut_off{5'000};        // its replicas do without the primary: longer than a shrink takes
   Duration create_limit{20'000};  // then a half-made volume is undone
   Duration failover_pause_max{5'000};
   Duration failover_pause_first{100};
@@ -64,8 +65,9 @@ struct VolumeSeen {
   // The primary of `failover_epoch` cannot go on, and says so itself.
   Epoch failover_epoch;
   std::string failover_reason;
-  Instant pending_since;                // this controller knows of the pending epoch
-  std::optional<Instant> enough_since;  // reports would do; a better one may still come
+  std::optional<Instant> cut_off_since;  // the primary speaks, and its replicas do not hear it
+  Instant pending_since;                 // this controller knows of the pending epoch
+  std::optional<Instant> enough_since;   // reports would do; a better one may still come
   std::optional<Version> newer;  // greatest epoch and greatest revision that a replica has seen
   Instant creating_since;
   Instant failover_not_before;

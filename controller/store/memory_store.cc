@@ -2,21 +2,13 @@
 
 namespace seawall::controller {
 
-bool MemoryStore::read_fails() {
-  if (failing_reads_ == 0) return false;
-  --failing_reads_;
-  return true;
-}
-
 Result<std::vector<VolumeRecord>> MemoryStore::volumes() {
-  if (read_fails()) return make_error(Errc::io_error, "the store cannot be read");
   std::vector<VolumeRecord> all;
   for (const auto& [id, record] : volumes_) all.push_back(record);
   return all;
 }
 
 Result<std::optional<VolumeRecord>> MemoryStore::volume(VolumeId id) {
-  if (read_fails()) return make_error(Errc::io_error, "the store cannot be read");
   const auto at = volumes_.find(id);
   if (at == volumes_.end()) return std::optional<VolumeRecord>();
   return std::optional<VolumeRecord>(at->second);
@@ -50,7 +42,6 @@ StoreOutcome MemoryStore::compare_and_set(VolumeId id, const std::optional<Versi
 }
 
 Result<std::vector<ChangeEvent>> MemoryStore::events(VolumeId id, Revision after, std::size_t max) {
-  if (read_fails()) return make_error(Errc::io_error, "the store cannot be read");
   std::vector<ChangeEvent> found;
   const auto at = events_.find(id);
   if (at == events_.end()) return found;
@@ -61,7 +52,6 @@ Result<std::vector<ChangeEvent>> MemoryStore::events(VolumeId id, Revision after
 }
 
 Result<std::vector<NodeRecord>> MemoryStore::nodes() {
-  if (read_fails()) return make_error(Errc::io_error, "the store cannot be read");
   std::vector<NodeRecord> all;
   for (const auto& [id, record] : nodes_) all.push_back(record);
   return all;

@@ -28,17 +28,13 @@ class MemoryStore : public Store {
   Status remember(const NodeRecord& node) override;
 
   void fail_next(Fault fault) { faults_.push_back(fault); }
-  void fail_reads(std::size_t count) { failing_reads_ = count; }
   [[nodiscard]] std::size_t commits() const { return commits_; }
 
  private:
-  bool read_fails();
-
   std::map<VolumeId, VolumeRecord> volumes_;
   std::map<VolumeId, std::deque<ChangeEvent>> events_;
   std::map<NodeId, NodeRecord> nodes_;
   std::deque<Fault> faults_;
-  std::size_t failing_reads_ = 0;
   std::size_t commits_ = 0;
 };
 

@@ -254,6 +254,25 @@ TEST(Failover, P165_a_primary_that_only_the_controller_has_lost_is_left_in_peace
   EXPECT_TRUE(world.write(volume));
 }
 
+TEST(Failover, F15_a_primary_that_only_its_replicas_have_lost_is_replaced_and_not_chosen_again) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "quorum");
+  const std::size_t primary = world.primary_index(volume);
+  world.run(6'000);
+  const std::size_t one = other_than(primary, 3);
+  const std::size_t two = 3 - primary - one;
+  world.replica(one, volume).grants = false;
+  world.run(20'000);
+  EXPECT_EQ(world.record(volume)->epoch, Epoch(1)) << "one of two others proves nothing";
+  world.replica(two, volume).grants = false;
+  world.write_privately(volume);  // its log is the longest
+  world.run(3'000);
+  EXPECT_EQ(world.record(volume)->epoch, Epoch(1)) << "a moment's silence is no reason";
+  ASSERT_TRUE(world.run_until(
+      [&] { return world.record(volume)->epoch == Epoch(2) && world.is_serving(volume); }));
+  EXPECT_NE(world.primary_index(volume), primary);
+}
+
 TEST(Failover, P57_suspicion_begins_nothing_that_could_not_end_in_a_promotion) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "quorum");

@@ -69,8 +69,10 @@ void World::carry_out(Core::Outputs outputs) {
       core_->step(input::Stored{commit->token, outcome}, now_, more);
     } else if (const auto* load = std::get_if<output::Load>(&next)) {
       Result<std::optional<VolumeRecord>> held = store_.volume(load->volume);
-      input::Loaded loaded{load->token, held.has_value(), std::nullopt};
-      if (held) loaded.record = *held;
+      const bool fails = failing_loads_ > 0;
+      if (fails) --failing_loads_;
+      input::Loaded loaded{load->token, !fails, std::nullopt};
+      if (!fails) loaded.record = *held;
       core_->step(loaded, now_, more);
     } else if (const auto* node = std::get_if<output::RememberNode>(&next)) {
       ASSERT_TRUE(store_.remember(node->record).has_value());

@@ -74,6 +74,9 @@ class World {
   void heal(std::size_t node);
   void crash_controller();  // and start it again
   void crash_at_step(std::uint64_t step) { crash_at_ = step; }
+  void fail_loads(std::size_t count) {
+    failing_loads_ = count;
+  }  // of the store, when it is read back
   void duplicate_messages(bool yes) { duplicating_ = yes; }
 
   // A write by the primary: completed (and remembered as such) when its required set takes it.
@@ -132,6 +135,7 @@ class World {
   std::uint64_t crash_at_ = 0;
   bool crashed_ = false;
   bool duplicating_ = false;
+  std::size_t failing_loads_ = 0;
   std::deque<std::pair<std::uint64_t, control::FromNode>> to_controller_;
   std::deque<output::Deliver> to_nodes_;
   std::map<std::uint64_t, Answer> answers_;
