@@ -51,7 +51,7 @@ TEST(Failover, a_primary_is_not_suspected_before_one_and_a_half_seconds) {
   EXPECT_EQ(count_events(world, volume, "fencing"), 1U);
 }
 
-TEST(Failover, T41_P45_every_start_of_a_primary_gets_a_new_epoch_also_one_faster_than_a_heartbeat) {
+TEST(Failover, P45_trap_41_every_start_of_a_primary_gets_a_new_epoch_also_one_faster_than_a_heartbeat) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "quorum");
   const std::size_t primary = world.primary_index(volume);
@@ -223,7 +223,7 @@ TEST(Failover, a_primary_whose_heartbeat_says_that_its_log_failed_is_replaced) {
 }
 
 TEST(Failover,
-     T66_P176_a_winner_that_restarted_since_its_report_refuses_and_a_higher_epoch_follows) {
+     P176_trap_66_a_winner_that_restarted_since_its_report_refuses_and_a_higher_epoch_follows) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "quorum");
   EXPECT_TRUE(world.write(volume));
@@ -287,7 +287,7 @@ TEST(Failover, P57_suspicion_begins_nothing_that_could_not_end_in_a_promotion) {
   EXPECT_EQ(world.record(volume)->epoch, Epoch(1));
 }
 
-TEST(Failover, T64_P172_a_record_older_than_what_a_replica_has_seen_promotes_nobody) {
+TEST(Failover, P172_trap_64_a_record_older_than_what_a_replica_has_seen_promotes_nobody) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "quorum");
   const VolumeRecord backup = *world.record(volume);
@@ -336,7 +336,7 @@ TEST(Failover, P42_the_in_sync_set_becomes_those_that_qualified_in_the_same_comm
   EXPECT_EQ(count_events(world, volume, "configured"), 0U) << "no second commit";
 }
 
-TEST(Failover, P42_T59_a_set_that_would_fall_below_min_in_sync_stays_as_it_was) {
+TEST(Failover, P42_trap_59_a_set_that_would_fall_below_min_in_sync_stays_as_it_was) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "all");  // minInSync 3
   const std::size_t primary = world.primary_index(volume);
