@@ -6,9 +6,14 @@
 namespace seawall {
 
 std::optional<Lsn> BarrierLog::answered(const message::BarrierDone& done) {
-  while (!open_.empty() && open_.front().id < done.id) open_.pop_front();
-  if (open_.empty() || open_.front().id != done.id) return std::nullopt;
-  const Asked asked = open_.pop_front();
+  std::optional<Asked> found;
+  for (std::size_t left = open_.size(); left > 0; --left) {
+    const Asked next = open_.pop_front();
+    if (next.id == done.id) found = next;
+    else open_.push_back(next);
+  }
+  if (!found) return std::nullopt;
+  const Asked asked = *found;
   if (!done.ok && !MUTANT(M09)) return std::nullopt;
   if (MUTANT(M11)) return done.durable;
   if (done.durable < asked.target) return std::nullopt;

@@ -21,7 +21,8 @@ class BarrierLog {
     if (open_.full()) open_.pop_front();  // a later one covers it
     open_.push_back({id, target});
   }
-  // What the answer proves; forgets that barrier and those before it.
+  // What the answer proves; forgets that barrier. Answers come in any order: a smaller target can
+  // be reached while a greater one waits for room in the log.
   std::optional<Lsn> answered(const message::BarrierDone& done);
   [[nodiscard]] bool outstanding() const { return !open_.empty(); }
   void clear() { open_.clear(); }
@@ -45,6 +46,11 @@ class BarrierPlan {
   // meanwhile shares the next one.
   [[nodiscard]] std::optional<Lsn> due(Lsn own_durable) const;
   std::uint64_t issue(Lsn target, Instant now);
+  // One beside the sequence, with a smaller target than the last.
+  std::uint64_t issue_again(Instant now) {
+    last_at_ = now;
+    return next_id_++;
+  }
 
   [[nodiscard]] std::optional<Lsn> last_target() const { return last_; }
   [[nodiscard]] Instant last_at() const { return last_at_; }

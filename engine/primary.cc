@@ -6,7 +6,6 @@
 #include "engine/quorum.h"
 
 namespace seawall {
-
 // --- life ---
 
 void Primary::begin() {
@@ -192,33 +191,58 @@ Lsn Primary::fold_limit() const {
 
 // --- barriers ---
 
+// Our own barriers, by bytes, by time and by the fill of the log, prove the whole log while there is
+// room; in a full one what is committed, for the head may be waiting for the room that only a barrier
+// can make.
 void Primary::maybe_send_barrier() {
-  if (!active()) return;
   const Lsn head = context_.log.head();
-  if (context_.log.bytes_after(barrier_bytes_from_) >= context_.options.barrier_bytes) {
-    want_barrier(head);
-  }
+  const bool tight = context_.fill_percent >= tight_percent;
+  const Lsn provable = tight ? committed_.value_or(context_.facts.marks.written) : head;
+  const std::uint64_t bytes = context_.log.bytes_after(barrier_bytes_from_);
+  if (bytes >= context_.options.barrier_bytes) want_barrier(provable);
   const bool owed = !barriers_.last_target() || *barriers_.last_target() < head;
   if (owed && !unstable_) unstable_since_ = context_.now;
   unstable_ = owed;
   if (owed) {
     const Instant due_at = unstable_since_ + context_.options.barrier_interval;
-    if (context_.now >= due_at) want_barrier(head);
+    if (context_.now >= due_at) want_barrier(provable);
     else context_.want_wake(due_at);
   }
   const std::optional<Lsn> target = barriers_.due(context_.facts.marks.durable);
-  if (!target) return;
+  if (!target) {
+    maybe_relieve();
+    return;
+  }
   const std::uint64_t id = barriers_.issue(*target, context_.now);
-  if (*target == head) unstable_ = false;
+  unstable_ = *target < head;
+  unstable_since_ = context_.now;
   barrier_bytes_from_ = *target;
-  if (flush_covers_ < *target) {
-    flush_covers_ = head;
+  send_barrier(id, *target);
+}
+
+// A client's barrier may wait for a record that has no room yet. By time, a smaller one proves what
+// is committed: it becomes stable, is folded, and makes the room.
+void Primary::maybe_relieve() {
+  const std::optional<Lsn> last = barriers_.last_target();
+  if (!last || !committed_ || *last <= *committed_) return;
+  if (stable_ && *stable_ >= *committed_) return;
+  const Instant due_at = barriers_.last_at() + context_.options.barrier_interval;
+  if (context_.now < due_at) {
+    context_.want_wake(due_at);
+    return;
+  }
+  send_barrier(barriers_.issue_again(context_.now), *committed_);
+}
+
+void Primary::send_barrier(std::uint64_t id, Lsn target) {
+  if (flush_covers_ < target) {
+    flush_covers_ = context_.log.head();
     context_.emit(command::FlushLog{});
   }
   for (Peer& peer : peers_) {
     if (peer.state != PeerState::streaming) continue;
-    peer.barriers.asked(id, *target);
-    send(peer, message::Barrier{id, *target, context_.now});
+    peer.barriers.asked(id, target);
+    send(peer, message::Barrier{id, target, context_.now});
   }
 }
 

@@ -87,6 +87,7 @@ class Primary {
     RecordHeader header;
     Slot slot = no_slot;
   };
+  static constexpr std::uint8_t tight_percent = 50;  // the log wants to be folded from here on
   static constexpr std::size_t tape_max = 256;
   static constexpr std::uint64_t tape_bytes_max = 4 * limits::MiB;
 
@@ -95,6 +96,8 @@ class Primary {
   void update_watermarks();
   void prove_self();
   void maybe_send_barrier();
+  void maybe_relieve();
+  void send_barrier(std::uint64_t id, Lsn target);
   void send_heartbeats();
   [[nodiscard]] Lsn fold_limit() const;
   [[nodiscard]] std::optional<Instant> lease_until() const;

@@ -442,6 +442,7 @@ void Primary::peer_timers(Peer& peer) {
 
 // A full log gives up reservations of the absent first, then that of the slowest.
 void Primary::on_log_space() {
+  if (context_.fill_percent >= tight_percent && committed_) want_barrier(*committed_);
   if (context_.fill_percent < reserve_dropped_percent) return;
   Peer* slowest = nullptr;
   for (Peer& peer : peers_) {

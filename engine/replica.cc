@@ -333,7 +333,14 @@ void Replica::learn(const std::optional<Lsn>& committed, const std::optional<Lsn
   if (committed) told_committed_ = std::max(told_committed_.value_or(Lsn{}), *committed);
   if (!stable) return;
   told_stable_ = std::max(told_stable_.value_or(Lsn{}), *stable);
-  if (stage_ == ReplicaStage::streaming) context_.set_fold_limit(*told_stable_);
+  fold();
+}
+
+// Never in a rebuild: until the marker is gone the log has room for what a rebuild needs, which is no
+// more than the log of its source.
+void Replica::fold() {
+  if (stage_ != ReplicaStage::streaming || !told_stable_) return;
+  context_.set_fold_limit(*told_stable_);
 }
 
 void Replica::acknowledge() {
@@ -350,7 +357,7 @@ void Replica::on_log_written() {
 void Replica::on_log_durable() {
   if (!takes_records()) return;
   answer_barriers();
-  if (told_stable_ && stage_ == ReplicaStage::streaming) context_.set_fold_limit(*told_stable_);
+  fold();
   context_.maybe_clear_floor();
   maybe_complete_rebuild();
 }
@@ -388,13 +395,13 @@ void Replica::on(const message::Barrier& barrier) {
 
 // Contiguous to the target, flushed, then answered with what is durable.
 void Replica::answer_barriers() {
-  while (!barriers_.empty()) {
-    const PendingBarrier barrier = barriers_.front();
+  for (std::size_t left = barriers_.size(); left > 0; --left) {
+    const PendingBarrier barrier = barriers_.pop_front();
     if (context_.facts.marks.durable < barrier.target && !MUTANT(M11)) {
       if (context_.log.head() >= barrier.target) flush_upto(barrier.target);
-      return;
+      barriers_.push_back(barrier);
+      continue;
     }
-    barriers_.pop_front();
     send_granting(message::BarrierDone{barrier.id, true, context_.facts.marks.durable, echo_});
     const bool proves = head_at_handshake_ && barrier.target >= *head_at_handshake_;
     if (proves && !context_.facts.marker && context_.floor_reached(barrier.target)) {
@@ -406,10 +413,8 @@ void Replica::answer_barriers() {
 void Replica::on(const message::Heartbeat& heartbeat) {
   echo_ = std::max(echo_, heartbeat.sent_at);
   if (stage_ == ReplicaStage::refused) return;
-  if (stage_ == ReplicaStage::streaming) {
-    learn(heartbeat.committed, heartbeat.stable);
-    context_.set_fold_limit(heartbeat.fold_limit);
-  }
+  if (takes_records()) learn(heartbeat.committed, heartbeat.stable);
+  if (stage_ == ReplicaStage::streaming) context_.set_fold_limit(heartbeat.fold_limit);
   const Watermarks& marks = context_.facts.marks;
   send_granting(message::HeartbeatReply{marks.written, marks.durable, marks.applied, echo_});
 }

@@ -86,6 +86,7 @@ class Replica {
   void judge_known_record(const message::Append& append);
   void adopt_log(const ReplicaFacts& facts);
   void learn(const std::optional<Lsn>& committed, const std::optional<Lsn>& stable);
+  void fold();
   void answer_barriers();
   void acknowledge();
   void maybe_complete_rebuild();

@@ -162,6 +162,7 @@ void Replica::on_marker_cleared(const SessionId& session) {
   context_.facts.damage = Damage::none;
   if (stage_ != ReplicaStage::clearing || session != session_) return;
   stage_ = ReplicaStage::streaming;
+  fold();
   send(message::MarkerCleared{});
   acknowledge();
 }

@@ -36,16 +36,19 @@ void LogLane::flush() {
 }
 
 void LogLane::retry() {
+  bool released = false;
   while (!held_.empty()) {
     const Held& next = held_.front();
-    if (!offer(next.header, next.slot)) return;
+    if (!offer(next.header, next.slot)) break;
     taken_.push_back({next.header.lsn, next.slot});
     held_.pop_front();
-    if (flush_after_.has_value() && taken_.back().lsn >= *flush_after_) {
-      flush_after_.reset();
-      store_.flush();
-    }
+    released = true;
   }
+  // A flush that was asked for covers what got in: only what is durable can be folded and make room
+  // for the rest.
+  if (!released || !flush_after_.has_value()) return;
+  if (taken_.back().lsn >= *flush_after_) flush_after_.reset();
+  store_.flush();
 }
 
 void LogLane::on_written(Lsn upto) {

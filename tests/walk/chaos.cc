@@ -18,6 +18,7 @@ Chaos::Chaos(std::uint64_t seed, const ChaosOptions& options) : options_(options
   config.write_cache = options.cache;
   config.min_in_sync = 1;
   cluster_.create(options.replicas, config);
+  for (ModelNode& node : cluster_.nodes()) node.log_records = options.log_records;
   cluster_.on_done = [this](const ClientDone& done, const std::vector<std::uint64_t>& data) {
     on_done(done, data);
   };

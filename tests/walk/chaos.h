@@ -20,6 +20,7 @@ struct ChaosOptions {
   Policy policy = Policy::quorum;
   WriteCache cache = WriteCache::writeback;
   std::uint64_t steps = 3000;
+  std::uint64_t log_records = 0;  // room of each log; 0: endless
   bool power = false;  // one node at a time may lose power
 };
 

@@ -182,6 +182,7 @@ void Cluster::on_base_command(ModelNode& node, const Command& command) {
     disk.start_term = prepare->cut_term;
     disk.base.clear();
     node.base_digest = 0;
+    node.base_open = true;
     node.facts_for_events.push_back(disk.facts(node.process));
     node.completions.push_back(
         event::RebuildPrepared{prepare->marker.session, true, &node.facts_for_events.back()});
@@ -193,6 +194,7 @@ void Cluster::on_base_command(ModelNode& node, const Command& command) {
     node.completions.push_back(
         event::BaseWritten{write->session, blocks.sequence, true, node.base_digest});
   } else if (const auto* flush = std::get_if<command::FlushBase>(&command)) {
+    node.base_open = false;
     node.completions.push_back(event::BaseFlushed{flush->session, true});
   }
 }

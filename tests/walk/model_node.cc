@@ -124,6 +124,8 @@ void ModelNode::stop() {
   pins.clear();
   fold_limit = Lsn{};
   frozen = 0;
+  base_open = false;
+  fill_told = 0;
   base_cursors.clear();
   reads.clear();
   hold_write = hold_flush = hold_super = hold_read = false;
@@ -158,17 +160,19 @@ std::optional<Event> ModelNode::next_completion() {
     if (update.clear_marker) disk.marker.reset();
     return event::SuperWritten{update.token};
   }
-  if (disk.written < disk.head() && !hold_write) {
-    disk.written = disk.head();
+  if (disk.written < room_end() && !hold_write) {
+    disk.written = room_end();
     return event::LogWritten{disk.written};
   }
-  if (flush && disk.written >= *flush && !hold_flush) {
-    const Lsn upto = *flush;
-    flush.reset();
-    if (upto <= disk.durable) return next_completion();
-    disk.durable = upto;
-    return event::LogDurable{upto};
+  if (flush && !hold_flush && (disk.written >= *flush || disk.written == room_end())) {
+    const Lsn upto = std::min(*flush, disk.written);
+    if (upto == *flush) flush.reset();  // else the rest follows with the room
+    if (upto > disk.durable) {
+      disk.durable = upto;
+      return event::LogDurable{upto};
+    }
   }
+  if (const std::optional<Event> space = make_room()) return space;
   if (!reads.empty() && !hold_read) {
     const command::ReadData read = reads.front();
     reads.pop_front();
@@ -181,8 +185,39 @@ std::optional<Event> ModelNode::next_completion() {
   return std::nullopt;
 }
 
+// What the log takes now: the executor holds the rest back. Control records have a reserve.
+Lsn ModelNode::room_end() const {
+  if (log_records == 0) return disk.head();
+  Lsn end = disk.written;
+  while (end < disk.head()) {
+    const bool control = !changes_blocks(disk.record(end.next()).header.kind);
+    const std::uint64_t room = log_records + (control ? 8 : 0);
+    if ((end.next() - disk.trimmed).value() > room) break;
+    end = end.next();
+  }
+  return end;
+}
+
+// The log tells how full it is, folds and trims by itself.
+std::optional<Event> ModelNode::make_room() {
+  if (log_records == 0) return std::nullopt;
+  const std::uint64_t used = (disk.written - disk.trimmed).value() * 100 / log_records;
+  const auto fill = static_cast<std::uint8_t>(std::min<std::uint64_t>(used, 100) / 5 * 5);
+  if (fill != fill_told) {
+    fill_told = fill;
+    return event::LogSpace{fill};
+  }
+  if (fill < 25) return std::nullopt;
+  const Lsn applied = disk.applied;
+  const Lsn trimmed = disk.trimmed;
+  checkpoint();
+  const event::Checkpointed done = trim();
+  if (applied == disk.applied && trimmed == disk.trimmed) return std::nullopt;
+  return done;
+}
+
 event::Checkpointed ModelNode::checkpoint() {
-  if (frozen == 0 && !disk.marker) disk.fold(std::min(fold_limit, disk.durable));
+  if (frozen == 0 && !base_open) disk.fold(std::min(fold_limit, disk.durable));
   return event::Checkpointed{disk.applied, disk.trimmed};
 }
 

@@ -105,6 +105,9 @@ struct ModelNode {
   std::map<std::uint64_t, Lsn> pins;
   Lsn fold_limit;
   int frozen = 0;
+  bool base_open = false;            // a base lane is under way: the checkpointer rests
+  std::uint64_t log_records = 0;     // room of the log; 0: endless
+  std::uint8_t fill_told = 0;
   // The base lane, source side: next block to send, by peer.
   struct BaseCursor {
     SessionId session;
@@ -128,6 +131,8 @@ struct ModelNode {
 
  private:
   void stop();
+  [[nodiscard]] Lsn room_end() const;
+  std::optional<Event> make_room();
 };
 
 }  // namespace seawall::walk
