@@ -254,6 +254,45 @@ TEST(Failover, P165_a_primary_that_only_the_controller_has_lost_is_left_in_peace
   EXPECT_TRUE(world.write(volume));
 }
 
+TEST(Failover, P165_trap_57_a_grant_that_runs_forbids_what_enough_answers_would_allow) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "quorum");
+  const std::size_t primary = world.primary_index(volume);
+  const std::size_t one = other_than(primary, 3);
+  world.replica(one, volume).grants = true;
+  world.cut(primary);
+  world.run(20'000);
+  EXPECT_EQ(world.record(volume)->epoch, Epoch(1));
+  EXPECT_FALSE(world.record(volume)->pending);
+  world.replica(one, volume).grants = false;  // now it has lost the primary as well
+  ASSERT_TRUE(world.run_until([&] { return world.record(volume)->epoch == Epoch(2); }, 5'000));
+  EXPECT_NE(world.primary_index(volume), primary);
+}
+
+TEST(Failover, a_report_ends_with_the_process_that_made_it) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "quorum");
+  const std::size_t primary = world.primary_index(volume);
+  std::size_t first = other_than(primary, 3);
+  std::size_t second = 3 - primary - first;
+  const auto id = [&](std::size_t index) { return world.replica(index, volume).facts.replica; };
+  if (id(second) < id(first)) std::swap(first, second);  // the tie is the first one's
+  world.node(second).mute_fences = true;
+  world.kill(primary);
+  ASSERT_TRUE(world.run_until([&] { return world.record(volume)->pending.has_value(); }));
+  world.run(1'000);  // its report is there
+  world.node(first).mute_fences = true;
+  world.kill(first);
+  world.start(first);
+  world.run(1'000);
+  world.node(second).mute_fences = false;
+  world.run(2'000);
+  EXPECT_FALSE(world.is_serving(volume)) << "one report: that of the old process is void";
+  world.node(first).mute_fences = false;
+  ASSERT_TRUE(world.run_until([&] { return world.is_serving(volume); }));
+  EXPECT_EQ(world.record(volume)->epoch, Epoch(2)) << "and nobody had to refuse";
+}
+
 TEST(Failover, F15_a_primary_that_only_its_replicas_have_lost_is_replaced_and_not_chosen_again) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "quorum");
