@@ -42,6 +42,7 @@ void Script::release(const Line& line) { hold_one(line, false); }
 void Script::run_held(const Line& line) {
   const std::uint64_t times = line.words.size() > 3 ? line.number_at(3) : 1;
   for (std::uint64_t i = 0; i < times; ++i) {
+    if (i > 0 && !cluster.manual) cluster.settle();
     if (!cluster.run_op(ReplicaId{line.number_at(1)}, line.word(2))) cluster.say("nothing to run");
   }
 }

@@ -8,9 +8,12 @@
 #include "engine/base/chain.h"
 #include "engine/lineage.h"
 #include "engine/recovery_plan.h"
+#include "tests/script/any_in.h"
 
 namespace seawall {
 namespace {
+
+using script::any_in;
 
 struct Log {
   std::vector<RecordHeader> records;  // records[i] has lsn i + 1
@@ -52,28 +55,28 @@ struct Pair {
 Pair any_pair() {
   Pair pair;
   std::uint64_t term = 1;
-  const auto common = *rc::gen::inRange(0, 6);
+  const auto common = any_in(0, 6);
   for (int i = 0; i < common; ++i) {
-    if (*rc::gen::inRange(0, 3) == 0) ++term;
+    if (any_in(0, 3) == 0) ++term;
     pair.a.add(Term{term}, static_cast<std::uint64_t>(i));
   }
   pair.b = pair.a;
-  const bool a_goes_on = *rc::gen::inRange(0, 2) == 0;  // in the last common term
+  const bool a_goes_on = any_in(0, 2) == 0;  // in the last common term
   std::uint64_t a_term = a_goes_on && common > 0 ? term : term + 1;
   std::uint64_t b_term = term + 2;
-  const auto a_more = *rc::gen::inRange(0, 5);
-  const auto b_more = *rc::gen::inRange(0, 5);
+  const auto a_more = any_in(0, 5);
+  const auto b_more = any_in(0, 5);
   for (int i = 0; i < a_more; ++i) {
-    if (*rc::gen::inRange(0, 4) == 0) a_term += a_term <= term ? term + 1 - a_term : 2;
+    if (any_in(0, 4) == 0) a_term += a_term <= term ? term + 1 - a_term : 2;
     if (a_term == b_term) a_term += 1;
     pair.a.add(Term{a_term}, 1000);
   }
   for (int i = 0; i < b_more; ++i) {
-    if (*rc::gen::inRange(0, 4) == 0) b_term += 1;
+    if (any_in(0, 4) == 0) b_term += 1;
     b_term += 100;  // never a term of a
     pair.b.add(Term{b_term}, 2000);
   }
-  if (*rc::gen::inRange(0, 2) == 0) std::swap(pair.a, pair.b);
+  if (any_in(0, 2) == 0) std::swap(pair.a, pair.b);
   return pair;
 }
 
@@ -98,8 +101,8 @@ RC_GTEST_PROP(LineageTwin, P77_P78_P85_the_common_point_is_where_the_logs_part, 
 
 RC_GTEST_PROP(LineageTwin, P85_a_forgotten_term_makes_it_unknown_never_wrong, ()) {
   const Pair pair = *rc::gen::exec(any_pair);
-  const TermTable a = pair.a.terms(*rc::gen::inRange<std::size_t>(0, 4));
-  const TermTable b = pair.b.terms(*rc::gen::inRange<std::size_t>(0, 4));
+  const TermTable a = pair.a.terms(any_in<std::size_t>(0, 4));
+  const TermTable b = pair.b.terms(any_in<std::size_t>(0, 4));
   const CommonPoint point = common_point({&a, pair.a.end(), pair.a.chain()},
                                          {&b, pair.b.end(), pair.b.chain()});
   RC_ASSERT(!point.two_histories);
@@ -109,7 +112,7 @@ RC_GTEST_PROP(LineageTwin, P85_a_forgotten_term_makes_it_unknown_never_wrong, ()
 RC_GTEST_PROP(LineageTwin, P86_equal_terms_with_another_chain_are_two_histories, ()) {
   Log a;
   Log b;
-  const auto length = *rc::gen::inRange<std::uint64_t>(1, 6);
+  const auto length = any_in<std::uint64_t>(1, 6);
   for (std::uint64_t i = 0; i < length; ++i) {
     a.add(Term{3}, 1);
     b.add(Term{3}, 2);
@@ -130,18 +133,18 @@ RC_GTEST_PROP(LineageTwin, P81_P87_P88_P89_P90_the_plan_follows_the_table, ()) {
   primary.incarnation = Incarnation{1, 1};
   primary.epoch = Epoch{10'000};
   primary.log = {&terms, primary_log.end(), primary_log.chain()};
-  primary.trimmed = Lsn{*rc::gen::inRange<std::uint64_t>(0, primary_log.end().value() + 1)};
+  primary.trimmed = Lsn{any_in<std::uint64_t>(0, primary_log.end().value() + 1)};
   ReplicaFacts replica;
-  replica.incarnation = *rc::gen::inRange(0, 10) == 0 ? Incarnation{2, 2} : Incarnation{1, 1};
-  replica.promised = Epoch{*rc::gen::inRange(0, 10) == 0 ? 10'001u : 10'000u};
+  replica.incarnation = any_in(0, 10) == 0 ? Incarnation{2, 2} : Incarnation{1, 1};
+  replica.promised = Epoch{any_in(0, 10) == 0 ? 10'001u : 10'000u};
   replica.marks.written = pair.b.end();
-  replica.marks.applied = Lsn{*rc::gen::inRange<std::uint64_t>(0, pair.b.end().value() + 1)};
+  replica.marks.applied = Lsn{any_in<std::uint64_t>(0, pair.b.end().value() + 1)};
   replica.marks.durable = replica.marks.applied;
   replica.last_term = pair.b.records.empty() ? Term{} : pair.b.records.back().term;
   replica.chain = pair.b.chain();
   replica.terms = pair.b.terms(0);
-  if (*rc::gen::inRange(0, 6) == 0) replica.marker = RebuildMarker{};
-  if (*rc::gen::inRange(0, 6) == 0) replica.damage = Damage::base_untrusted;
+  if (any_in(0, 6) == 0) replica.marker = RebuildMarker{};
+  if (any_in(0, 6) == 0) replica.damage = Damage::base_untrusted;
 
   const Plan plan = recovery_plan(primary, replica);
   const Lsn c = twin_common(pair.a, pair.b);

@@ -8,9 +8,12 @@
 
 #include "engine/promotion.h"
 #include "engine/quorum.h"
+#include "tests/script/any_in.h"
 
 namespace seawall {
 namespace {
+
+using script::any_in;
 
 constexpr Epoch pending{9};
 
@@ -108,11 +111,11 @@ Choice twin(const Case& c) {
 
 // --- generators ---
 
-bool one_in(int n) { return *rc::gen::inRange(0, n) == 0; }
+bool one_in(int n) { return any_in(0, n) == 0; }
 
 Position any_position() {
-  return Position{Term{*rc::gen::inRange<std::uint64_t>(1, 4)},
-                  Lsn{*rc::gen::inRange<std::uint64_t>(1, 6)}};
+  return Position{Term{any_in<std::uint64_t>(1, 4)},
+                  Lsn{any_in<std::uint64_t>(1, 6)}};
 }
 
 FenceReport report_of(ReplicaId replica, const Position& last) {
@@ -122,7 +125,7 @@ FenceReport report_of(ReplicaId replica, const Position& last) {
   report.facts.process_start = ProcessStart{replica.value() * 7};
   report.facts.last_term = last.term;
   report.facts.marks.written = last.lsn;
-  report.facts.marks.durable = Lsn{*rc::gen::inRange<std::uint64_t>(0, last.lsn.value() + 1)};
+  report.facts.marks.durable = Lsn{any_in<std::uint64_t>(0, last.lsn.value() + 1)};
   report.facts.intact = true;
   return report;
 }
@@ -130,13 +133,13 @@ FenceReport report_of(ReplicaId replica, const Position& last) {
 Configuration any_config() {
   Configuration config;
   config.policy = *rc::gen::element(Policy::quorum, Policy::in_sync);
-  const auto members = *rc::gen::inRange<std::size_t>(1, 6);
+  const auto members = any_in<std::size_t>(1, 6);
   for (std::size_t i = 1; i <= members; ++i) {
     config.members.push_back(ReplicaId{i});
     if (!one_in(3)) config.in_sync.push_back(ReplicaId{i});
   }
   if (config.in_sync.empty()) config.in_sync.push_back(ReplicaId{1});
-  config.min_in_sync = static_cast<std::uint8_t>(*rc::gen::inRange<std::size_t>(1, members + 1));
+  config.min_in_sync = static_cast<std::uint8_t>(any_in<std::size_t>(1, members + 1));
   if (one_in(4)) config.write_cache = WriteCache::none;
   return config;
 }
@@ -174,7 +177,7 @@ RC_GTEST_PROP(PromotionTwin, P63_any_order_of_reports_gives_the_same_choice, ())
   Case c = any_case();
   const PromotionDecision first = decide(c);
   for (std::size_t i = c.reports.size(); i > 1; --i) {
-    std::swap(c.reports[i - 1], c.reports[*rc::gen::inRange<std::size_t>(0, i)]);
+    std::swap(c.reports[i - 1], c.reports[any_in<std::size_t>(0, i)]);
   }
   const PromotionDecision second = decide(c);
   RC_ASSERT(first.kind == second.kind);
@@ -195,7 +198,7 @@ RC_GTEST_PROP(PromotionTwin, P56_P60_P62_P157_no_promotion_loses_what_could_comp
     holders.assign(c.config.members.begin(), c.config.members.end());
     while (holders.size() > write_quorum(c.config.members.size())) {
       holders.erase(holders.begin() +
-                    *rc::gen::inRange<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(holders.size())));
+                    any_in<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(holders.size())));
     }
   }
   bool power_lost = false;

@@ -5,9 +5,12 @@
 #include <vector>
 
 #include "engine/quorum.h"
+#include "tests/script/any_in.h"
 
 namespace seawall {
 namespace {
+
+using script::any_in;
 
 using Standings = std::vector<Standing<Lsn>>;
 
@@ -45,9 +48,9 @@ rc::Gen<Standings> gen_standings(std::size_t members) {
   return rc::gen::exec([members] {
     Standings out;
     for (std::size_t i = 0; i < members; ++i) {
-      if (*rc::gen::inRange(0, 4) == 0) continue;  // not connected at all
+      if (any_in(0, 4) == 0) continue;  // not connected at all
       std::optional<Lsn> at;
-      if (*rc::gen::inRange(0, 4) != 0) at = Lsn{*rc::gen::inRange<std::uint64_t>(0, 20)};
+      if (any_in(0, 4) != 0) at = Lsn{any_in<std::uint64_t>(0, 20)};
       out.push_back({ReplicaId{i + 1}, at});
     }
     out.push_back({ReplicaId{99}, Lsn{19}});  // a stranger counts nowhere
@@ -56,8 +59,8 @@ rc::Gen<Standings> gen_standings(std::size_t members) {
 }
 
 RC_GTEST_PROP(QuorumTwin, P01_P02_P03_reached_is_what_enough_members_have, ()) {
-  const auto members = *rc::gen::inRange<std::size_t>(1, 8);
-  const auto in_sync = *rc::gen::inRange<unsigned>(0, 128);
+  const auto members = any_in<std::size_t>(1, 8);
+  const auto in_sync = any_in<unsigned>(0, 128);
   const Policy policy = *rc::gen::element(Policy::quorum, Policy::in_sync);
   const Configuration config = config_of(members, in_sync, policy);
   const Standings standings = *gen_standings(members);
@@ -65,11 +68,11 @@ RC_GTEST_PROP(QuorumTwin, P01_P02_P03_reached_is_what_enough_members_have, ()) {
 }
 
 RC_GTEST_PROP(QuorumTwin, P24_P34_joint_is_the_lesser_of_both, ()) {
-  const auto members = *rc::gen::inRange<std::size_t>(1, 8);
-  const Configuration now = config_of(members, *rc::gen::inRange<unsigned>(0, 128),
+  const auto members = any_in<std::size_t>(1, 8);
+  const Configuration now = config_of(members, any_in<unsigned>(0, 128),
                                       *rc::gen::element(Policy::quorum, Policy::in_sync));
-  const Configuration wanted = config_of(*rc::gen::inRange<std::size_t>(1, 8),
-                                         *rc::gen::inRange<unsigned>(0, 128),
+  const Configuration wanted = config_of(any_in<std::size_t>(1, 8),
+                                         any_in<unsigned>(0, 128),
                                          *rc::gen::element(Policy::quorum, Policy::in_sync));
   const Standings standings = *gen_standings(7);
   const auto one = twin(now, standings);

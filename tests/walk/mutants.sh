@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Wrong protocols on purpose: builds the engine once for each mutant and demands that the random walks
-# or the golden scripts fail. usage: tests/walk/mutants.sh [M02 M15 ...]; all of them by default.
+# Wrong protocols on purpose: builds the engine once with every mutant in it, switched by a number in
+# the environment, and demands that the golden scripts, the twins or the random walks fail for each.
+# usage: tests/walk/mutants.sh [M02 M15 ...]; all of them by default.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -13,35 +14,44 @@ build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 compiler=${CXX:-c++}
 command -v ccache >/dev/null && compiler="ccache $compiler"
-sources=(engine/*.cc engine/base/*.cc tests/walk/*.cc tests/script/{script_test,runner,carrier}.cc
-  tests/script/{cluster,oracle,model_store}.cc tests/script/commands_*.cc)
+flags=(-std=c++20 -O1 -w -I. -include tests/walk/mutant_switch.h
+  -DSEAWALL_MUTANT=::seawall_mutant_number "-DSCRIPT_DIR=\"$PWD/tests/script\"")
 
-compile() {  # compile MUTANT-NUMBER FOLDER
-  mkdir -p "$2"
-  printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -I{} bash -c \
-    'out="$1/$(echo "{}" | tr / _).o"; '"$compiler"' -std=c++20 -O1 -w -I. -DSCRIPT_DIR=\"$PWD/tests/script\" $2 -c {} -o "$out"' \
-    _ "$2" "${1:+-DSEAWALL_MUTANT=$1}"
-  c++ "$2"/engine_*.o "$2"/tests_walk_*.o -lgtest_main -lgtest -o "$2/chaos"
-  c++ "$2"/engine_*.o "$2"/tests_script_*.o -lgtest_main -lgtest -lfmt -o "$2/script"
-}
+compile() { $compiler "${flags[@]}" -c "$1" -o "$build/${1//\//_}.o"; }
+running=0
+for source in engine/*.cc engine/base/*.cc tests/walk/*.cc tests/script/*.cc; do
+  compile "$source" &
+  running=$((running + 1))
+  if ((running >= $(nproc))); then
+    wait -n
+    running=$((running - 1))
+  fi
+done
+wait
+link() { c++ "$build"/engine_*.o "$@"; }
+link "$build"/tests_walk_*.o -lgtest_main -lgtest -o "$build/walks"
+link "$build"/tests_script_*_twin_test.cc.o -lrapidcheck -lgtest_main -lgtest -o "$build/twins"
+rm "$build"/tests_script_*_twin_test.cc.o
+link "$build"/tests_script_*.o -lgtest_main -lgtest -lfmt -o "$build/scripts"
 
+# The unchanged protocol passes, or nothing below means anything.
+for program in scripts twins; do
+  "$build/$program" >"$build/out" 2>&1 || { cat "$build/out"; exit 2; }
+done
 alive=0
 for mutant in "${mutants[@]}"; do
-  number=$((10#${mutant#M}))
-  compile "$number" "$build/$mutant"
-  killer=
-  "$build/$mutant/script" >"$build/out" 2>&1 || killer=scripts
-  if [[ -z $killer ]]; then
-    CHAOS_SEEDS=${CHAOS_SEEDS:-300} timeout 120 "$build/$mutant/chaos" >"$build/out" 2>&1 ||
-      killer=walks
-  fi
-  if [[ -z $killer ]]; then
+  export SEAWALL_MUTANT_NUMBER=$((10#${mutant#M})) CHAOS_SEEDS=${CHAOS_SEEDS:-300}
+  killers=()
+  for program in twins scripts walks; do
+    [[ $program == walks && ${#killers[@]} -gt 0 ]] && continue  # the slow ones, only if needed
+    timeout 120 "$build/$program" >"$build/out" 2>&1 || killers+=("$program")
+  done
+  if [[ ${#killers[@]} -eq 0 ]]; then
     echo "$mutant SURVIVES"
     alive=$((alive + 1))
   else
-    echo "$mutant killed by $killer: $(grep -m1 -oE 'BROKEN.*|Which is: "[^"]+.*|CHECK failed.*|\[  FAILED  \] Script.*' "$build/out" | head -c 120)"
+    echo "$mutant killed by ${killers[*]}: $(grep -m1 -oE 'BROKEN.*|Which is: "[^"]+.*|CHECK failed.*|\[  FAILED  \] .*' "$build/out" | head -c 100)"
   fi
-  rm -rf "${build:?}/$mutant"
 done
 echo "${#mutants[@]} mutants, $alive survive"
 exit $((alive > 0))
