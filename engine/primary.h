@@ -60,8 +60,8 @@ class Primary {
   [[nodiscard]] bool has_lease() const;
   [[nodiscard]] bool completes_when_stable() const;  // writeCache none, on either side of a change
   [[nodiscard]] Lsn visible() const;                 // what may have completed
-  // So many have promised a higher epoch that those who are left can never commit anything. Fewer do
-  // not matter: a fence that reached too few leaves this primary in office.
+  // So many have promised a higher epoch that those who are left can never commit anything. Fewer
+  // do not matter: a fence that reached too few leaves this primary in office.
   [[nodiscard]] bool outvoted() const;
   [[nodiscard]] Position position_seen() const { return Position{epoch_, visible()}; }
   [[nodiscard]] std::optional<Lsn> proved_on(const Configuration& config) const;

@@ -91,7 +91,7 @@ void Replica::on(const message::Hello& hello, LinkId link, const message::Envelo
                                                        greeting_->envelope.session};
   if (asked <= session_ || pending) {
     ++context_.counters.stale_session;
-    // A copy of the Hello that opened this session: an answer would end the open one at its primary.
+    // A copy of the Hello that opened this session: an answer would end that one at its primary.
     if (asked != session_) nack(link, envelope, message::NackReason::stale);
     return;
   }

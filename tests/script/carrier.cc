@@ -260,7 +260,9 @@ void Carrier::on(const command::DropSlot& c) {
 
 void Carrier::on(const command::ReportFence& c) {
   const ReplicaFacts& facts = c.report->facts;
-  if (node.store.promised() < c.report->epoch) cluster.broken("a report before its promise is durable");
+  if (node.store.promised() < c.report->epoch) {
+    cluster.broken("a report before its promise is durable");
+  }
   cluster.reports[node.id] = *c.report;
   std::string line = fmt::format("  {} reports epoch={} last={}@{} durable={}", node.id.value(),
                                  c.report->epoch.value(), facts.marks.written.value(),

@@ -288,7 +288,8 @@ void Script::storm(const Line& line) {
     const std::size_t sent = cluster.history[way(to, from)].size();
     send_forged(line, kind);
     if (!cluster.manual) cluster.settle();
-    if (before != status_line(cluster, node) + node.store.image()) changed += fmt::format(" {}", kind);
+    const bool same = before == status_line(cluster, node) + node.store.image();
+    if (!same) changed += fmt::format(" {}", kind);
     for (std::size_t i = sent; i < cluster.history[way(to, from)].size(); ++i) {
       const std::string words = brief(cluster.history[way(to, from)][i]);
       if (!words.starts_with("Nack")) answered += fmt::format(" {}", words);

@@ -1,9 +1,10 @@
 // ModelStore: one replica's disk as the engine sees it through commands and events.
 //
-// Purpose: a log, a super block and a base, reduced to what the protocol can notice: what is written,
-// what is durable, what a crash or a power loss leaves. Time does not exist here; the cluster decides
-// when an operation is done. Thread: the test's. Ownership: owns its records. Units: blocks are
-// 4 KiB and hold one stamp each. Errors: a call that breaks the contract of wal/store.h fails a CHECK.
+// Purpose: a log, a super block and a base, reduced to what the protocol can notice: what is
+// written, what is durable, what a crash or a power loss leaves. Time does not exist here; the
+// cluster decides when an operation is done. Thread: the test's. Ownership: owns its records.
+// Units: blocks are 4 KiB and hold one stamp each. Errors: a call that breaks the contract of
+// wal/store.h fails a CHECK.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Oracle: what must hold across the whole cluster, judged from the stores and from what clients were
-// told, never from what an engine believes.
+// Oracle: what must hold across the whole cluster, judged from the stores and from what clients
+// were told, never from what an engine believes.
 //
 // Checked: (term, lsn) names one record for ever; an acknowledged record is on the set that the
 // configuration demands; a flush covers what completed before it; whoever serves holds what was

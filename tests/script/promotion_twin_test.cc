@@ -50,7 +50,8 @@ bool below_floor_or_marked(const ReplicaFacts& r) {
          (r.floor && last < *r.floor);
 }
 
-std::optional<Choice> elect(const Case& c, const std::vector<ReplicaFacts>& reports, bool all_alike) {
+std::optional<Choice> elect(const Case& c, const std::vector<ReplicaFacts>& reports,
+                            bool all_alike) {
   const auto intact = [&](const ReplicaFacts& r) {
     return r.intact || c.config.write_cache == WriteCache::none || all_alike;
   };
@@ -185,7 +186,7 @@ RC_GTEST_PROP(PromotionTwin, P63_any_order_of_reports_gives_the_same_choice, ())
   RC_ASSERT(first.config == second.config);
 }
 
-// What a write quorum (or the whole in-sync set) holds, or once held and gave up with a floor, survives
+// What a write quorum (or the whole in-sync set) holds, or held and gave up with a floor, survives
 // every decision to promote, whichever reports are there.
 RC_GTEST_PROP(PromotionTwin, P56_P60_P62_P157_no_promotion_loses_what_could_complete, ()) {
   Case c;

@@ -1,4 +1,4 @@
-// The quorum arithmetic against a twin that counts on its fingers: for each value, how many have it?
+// The quorum arithmetic against a twin that counts on its fingers: how many have each value?
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 

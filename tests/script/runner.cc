@@ -111,10 +111,9 @@ struct WriteLine {
 bool parse_write(const std::string& line, WriteLine& out) {
   unsigned long request = 0, lsn = 0, term = 0;
   int used = 0;
-  if (std::sscanf(line.c_str(), "write r%lu ok seen=%lu@%lu%n", &request, &lsn, &term, &used) != 3 ||
-      static_cast<std::size_t>(used) != line.size()) {
-    return false;
-  }
+  const int found =
+      std::sscanf(line.c_str(), "write r%lu ok seen=%lu@%lu%n", &request, &lsn, &term, &used);
+  if (found != 3 || static_cast<std::size_t>(used) != line.size()) return false;
   out = {request, lsn, term};
   return true;
 }
