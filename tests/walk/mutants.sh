@@ -12,9 +12,18 @@ if [[ ${#mutants[@]} -eq 0 ]]; then
 fi
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
+# Forced into every file: one build tries all mutants, the number comes from the environment.
+cat >"$build/mutant_switch.h" <<'SWITCH'
+#pragma once
+#include <cstdlib>
+inline const int seawall_mutant_number = [] {
+  const char* text = std::getenv("SEAWALL_MUTANT_NUMBER");
+  return text == nullptr ? 0 : std::atoi(text);
+}();
+SWITCH
 compiler=${CXX:-c++}
 command -v ccache >/dev/null && compiler="ccache $compiler"
-flags=(-std=c++20 -O1 -w -I. -include tests/walk/mutant_switch.h
+flags=(-std=c++20 -O1 -w -I. -include "$build/mutant_switch.h"
   -DSEAWALL_MUTANT=::seawall_mutant_number "-DSCRIPT_DIR=\"$PWD/tests/script\"")
 
 compile() { $compiler "${flags[@]}" -c "$1" -o "$build/${1//\//_}.o"; }
