@@ -1,5 +1,6 @@
 // A number in [low, high) for property tests, evenly from the first case on: RapidCheck's own
-// ranges begin at `low` and widen with the number of the case, so rare alternatives would come first.
+// ranges begin at `low` and widen with the number of the case, so rare
+// alternatives would come first.
 #pragma once
 
 #include <rapidcheck.h>
