@@ -1,6 +1,8 @@
 // What users ask: every refusal names field, value and remedy, and nothing half-made stays behind.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "controller/core/plan.h"
 #include "controller/core/validate.h"
 #include "tests/unit/controller_world.h"
@@ -318,9 +320,17 @@ TEST(DeleteVolume, one_that_does_not_exist_is_no_error_and_says_so) {
 
 control::Proposed proposal(World& world, VolumeId volume, const ReplicaSet& in_sync) {
   const auto record = world.record(volume);
-  ConfigProposal wanted{volume, record->epoch, record->revision, record->config, ReplicaId(1)};
+  ConfigProposal wanted{volume, record->epoch, record->revision, record->config,
+                        record->config.members[0]};
   wanted.wanted.in_sync = in_sync;
   return control::Proposed{wanted, record->primary};
+}
+
+// The first member that is not the primary.
+ReplicaId other_member(World& world, VolumeId volume) {
+  const auto record = world.record(volume);
+  const ReplicaSet& members = record->config.members;
+  return members[0] == record->primary ? members[1] : members[0];
 }
 
 bool was_refused(World& world, std::size_t since) {
@@ -330,12 +340,25 @@ bool was_refused(World& world, std::size_t since) {
   return false;
 }
 
+TEST(CreateVolume, no_two_volumes_share_a_replica_id) {
+  World world(3);
+  std::set<ReplicaId> seen;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    const VolumeId volume = world.create(name, 3, "quorum");
+    const auto record = world.record(volume);
+    for (const auto& replica : record->replicas) {
+      EXPECT_TRUE(seen.insert(replica.id).second) << name;
+      EXPECT_LT(replica.id.value(), std::uint64_t{1} << 53) << "exact in every JSON reader";
+    }
+  }
+}
+
 TEST(Proposal, the_in_sync_set_shrinks_and_grows_on_its_primarys_word) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "in-sync");
   const std::size_t primary = world.primary_index(volume);
   const ReplicaId leader = world.record(volume)->primary;
-  const ReplicaId other = leader == ReplicaId(1) ? ReplicaId(2) : ReplicaId(1);
+  const ReplicaId other = other_member(world, volume);
   const ReplicaSet smaller{std::min(leader, other), std::max(leader, other)};
   world.say(primary, proposal(world, volume, smaller));
   ASSERT_TRUE(world.run_until([&] { return world.record(volume)->config.in_sync == smaller; }));
@@ -352,6 +375,7 @@ TEST(Proposal, P05_P38_stale_too_small_foreign_and_untimely_ones_are_refused) {
   const VolumeId volume = world.create("v", 3, "in-sync");
   const std::size_t primary = world.primary_index(volume);
   const ReplicaId leader = world.record(volume)->primary;
+  const ReplicaSet members = world.record(volume)->config.members;
   const auto expect_refusal = [&](const control::Proposed& wanted, std::size_t from,
                                   const char* why) {
     const Configuration before = world.record(volume)->config;
@@ -362,19 +386,19 @@ TEST(Proposal, P05_P38_stale_too_small_foreign_and_untimely_ones_are_refused) {
     EXPECT_EQ(world.record(volume)->config, before) << why;
   };
   expect_refusal(proposal(world, volume, {leader}), primary, "below minInSync");
-  control::Proposed other = proposal(world, volume, {ReplicaId(1), ReplicaId(2)});
+  control::Proposed other = proposal(world, volume, {members[0], members[1]});
   other.proposal.base = Revision(1);
   expect_refusal(other, primary, "another revision");
-  other = proposal(world, volume, {ReplicaId(1), ReplicaId(2)});
+  other = proposal(world, volume, {members[0], members[1]});
   other.proposal.epoch = Epoch(9);
   expect_refusal(other, primary, "another epoch");
-  other = proposal(world, volume, {ReplicaId(1), ReplicaId(9)});
+  other = proposal(world, volume, {members[0], ReplicaId(~0ULL)});
   expect_refusal(other, primary, "no member");
-  other = proposal(world, volume, {ReplicaId(1), ReplicaId(2)});
+  other = proposal(world, volume, {members[0], members[1]});
   other.proposal.wanted.min_in_sync = 1;
   expect_refusal(other, primary, "more than the set");
   const std::size_t replica = (primary + 1) % 3;
-  other = proposal(world, volume, {ReplicaId(1), ReplicaId(2)});
+  other = proposal(world, volume, {members[0], members[1]});
   other.from = world.replica(replica, volume).facts.replica;
   expect_refusal(other, replica, "not the primary");
 }
@@ -386,7 +410,7 @@ TEST(Proposal, P34_P35_E17_one_whose_commit_is_unknown_is_read_back_before_anyth
     const VolumeId volume = world.create("v", 3, "in-sync");
     const std::size_t primary = world.primary_index(volume);
     const ReplicaId leader = world.record(volume)->primary;
-    const ReplicaId other = leader == ReplicaId(1) ? ReplicaId(2) : ReplicaId(1);
+    const ReplicaId other = other_member(world, volume);
     const ReplicaSet smaller{std::min(leader, other), std::max(leader, other)};
     const Configuration before = world.record(volume)->config;
     world.store().fail_next(fault);
