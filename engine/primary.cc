@@ -191,9 +191,9 @@ Lsn Primary::fold_limit() const {
 
 // --- barriers ---
 
-// Our own barriers, by bytes, by time and by the fill of the log, prove the whole log while there is
-// room; in a full one what is committed, for the head may be waiting for the room that only a barrier
-// can make.
+// Our own barriers, by bytes, by time and by the fill of the log, prove the whole log while there
+// is room; in a full one what is committed, for the head may be waiting for the room that only a
+// barrier can make.
 void Primary::maybe_send_barrier() {
   const Lsn head = context_.log.head();
   const bool tight = context_.fill_percent >= tight_percent;

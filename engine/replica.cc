@@ -336,8 +336,8 @@ void Replica::learn(const std::optional<Lsn>& committed, const std::optional<Lsn
   fold();
 }
 
-// Never in a rebuild: until the marker is gone the log has room for what a rebuild needs, which is no
-// more than the log of its source.
+// Never in a rebuild: until the marker is gone the log has room for what a rebuild needs, which is
+// no more than the log of its source.
 void Replica::fold() {
   if (stage_ != ReplicaStage::streaming || !told_stable_) return;
   context_.set_fold_limit(*told_stable_);
