@@ -56,7 +56,14 @@ bool LocalCluster::start(const DaemonRecord& daemon) {
   make_directories(record_.run_directory);
   make_directories(record_.directory + "/logs");
   // SO_REUSEADDR on both sides, so what this finds taken is taken by a listener.
-  const std::string reason = why_not_bindable(daemon.address);
+  std::string reason = why_not_bindable(daemon.address);
+  // A daemon that was killed may hold its port while the kernel still ends its I/O.
+  const bool ran_before = std::filesystem::exists(record_.pid_path(daemon));
+  const auto deadline = std::chrono::steady_clock::now() + kStopTimeout;
+  while (!reason.empty() && ran_before && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kPollInterval);
+    reason = why_not_bindable(daemon.address);
+  }
   if (!reason.empty()) {
     throw Failure(ExitCode::conflict, fmt::format("{} is not started: {}", daemon.name, reason));
   }
