@@ -251,6 +251,7 @@ void Replica::adopt_log(const ReplicaFacts& facts) {
   attachments_.cut(context_.log.head());
   flush_covers_ = context_.facts.marks.durable;
   context_.fold_limit = std::min(context_.fold_limit, context_.facts.marks.durable);
+  held_stable_ = std::min(held_stable_, context_.log.head());
 }
 
 void Replica::on_rewound(const event::RewindDone& done) {
@@ -340,7 +341,9 @@ void Replica::learn(const std::optional<Lsn>& committed, const std::optional<Lsn
 // no more than the log of its source.
 void Replica::fold() {
   if (stage_ != ReplicaStage::streaming || !told_stable_) return;
-  context_.set_fold_limit(*told_stable_);
+  // What this verified log holds of it is stable for ever, whatever becomes of the session.
+  held_stable_ = std::max(held_stable_, std::min(*told_stable_, context_.log.head()));
+  context_.set_fold_limit(held_stable_);
 }
 
 void Replica::acknowledge() {
@@ -355,6 +358,9 @@ void Replica::on_log_written() {
 }
 
 void Replica::on_log_durable() {
+  // Without a session, too: a full log that may not fold would never take what is queued for it, and
+  // a handshake waits for that.
+  if (!log_busy()) context_.set_fold_limit(held_stable_);
   if (!takes_records()) return;
   answer_barriers();
   fold();

@@ -110,6 +110,7 @@ class Replica {
   message::Envelope reply_;         // envelope of our answers
   Instant echo_;                    // sending time of the newest message of this session
   std::optional<Lsn> told_committed_, told_stable_;
+  Lsn held_stable_;                 // stable and in this log; outlives the session
   std::optional<Lsn> head_at_handshake_;
   RingBuffer<PendingBarrier, 16> barriers_;
   Lsn flush_covers_;                // a FlushLog is out, or done, up to here

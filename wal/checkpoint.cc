@@ -70,7 +70,13 @@ bool StoreImpl::fold_is_due() const {
   }
   const std::uint64_t unfolded = log_.bytes_beyond(Lsn(super_.applied_lsn));
   return unfolded * 100 >= layout_.log_bytes * limits::checkpoint_fill_percent ||
-         fill_percent() >= limits::checkpoint_urgent_percent;
+         must_make_room();
+}
+
+// Segments and index nodes run out one without the other: many small records fill the index first.
+bool StoreImpl::must_make_room() const {
+  return fill_percent() >= limits::checkpoint_urgent_percent ||
+         index_.room() < index_.capacity() / 100 * (100 - limits::checkpoint_urgent_percent);
 }
 
 void StoreImpl::pump_checkpoint() {

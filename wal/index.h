@@ -37,6 +37,7 @@ class Index {
 
   [[nodiscard]] std::uint32_t size() const { return used_; }
   [[nodiscard]] std::uint32_t room() const { return capacity_ - used_; }
+  [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
 
  private:
   using Ref = std::uint32_t;

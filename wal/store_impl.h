@@ -228,6 +228,7 @@ class StoreImpl final : public Store {
   static void on_sync_done(Op& op);
   void say_log_space();
   [[nodiscard]] std::uint8_t fill_percent() const;
+  [[nodiscard]] bool must_make_room() const;
 
   // --- reader.cc ---
   void pump_reads();
