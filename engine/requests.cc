@@ -1,6 +1,7 @@
 #include "engine/requests.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/mutant.h"
 #include "engine/primary.h"
@@ -143,6 +144,13 @@ bool Requests::log_has_room() const {
   return context_.fill_percent < log_full_percent && !context_.log.full(context_.facts);
 }
 
+// Its client has been told of an error meanwhile and may have read the blocks since: what was absent
+// then must stay so.
+bool Requests::given_up(const ClientRequest& request) const {
+  const AttachmentRow* row = std::as_const(attachments_).find(request.attachment);
+  return row != nullptr && request.request < row->low_mark;
+}
+
 void Requests::append(LinkId link, const ClientRequest& request) {
   RecordHeader header;
   header.kind = kind_of(request.op);
@@ -279,7 +287,8 @@ void Requests::release() {
   release_reads();
   for (int left = appends_per_step; left > 0 && !waiting_.empty() && log_has_room(); --left) {
     const Waiting next = waiting_.pop_front();
-    append(next.link, next.request);
+    if (given_up(next.request)) refuse(next.link, next.request, ClientStatus::below_low_mark);
+    else append(next.link, next.request);
   }
 }
 

@@ -100,6 +100,7 @@ class Requests {
   void release_reads();
   [[nodiscard]] Lsn overlapped(Lba lba, BlockCount blocks) const;
   [[nodiscard]] bool log_has_room() const;
+  [[nodiscard]] bool given_up(const ClientRequest& request) const;
   template <class Visit>
   void forget(std::optional<AttachmentId> attachment, Visit visit);
 

@@ -72,6 +72,8 @@ std::string own_reason(const VolumeRecord& record, const VolumeSeen& seen, const
   if (status == nullptr || status->epoch != record.epoch) return "";
   if (status->log_failed) return "primary_log_failed";
   if (status->role == Role::stepped_down) return "primary_stepped_down";
+  // It has the assignment and is not what it says: it refused, and that word was lost.
+  if (status->role == Role::replica) return "primary_not_in_office";
   return "";
 }
 

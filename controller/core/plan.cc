@@ -173,7 +173,9 @@ void plan_proposal(const VolumeRecord& record, const VolumeSeen& seen, Plan& pla
       return;
     case Verdict::refuse:
       plan.deliveries.push_back(Delivery{
-          from->node, control::Refuse{ConfigRefusal{record.id, proposal.epoch, proposal.base}},
+          from->node,
+          control::Refuse{
+              ConfigRefusal{record.id, proposal.epoch, proposal.base, record.revision}},
           std::nullopt, std::nullopt});
       return;
   }

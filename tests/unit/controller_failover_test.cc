@@ -199,6 +199,18 @@ TEST(Failover, a_primary_that_asks_is_replaced_at_once_and_only_in_its_own_epoch
   EXPECT_NE(world.primary_index(volume), primary) << "others could, so it is not chosen again";
 }
 
+// AssignRefused is said once; its session, or the controller, can die before it is heard.
+TEST(Failover, a_primary_that_took_its_assignment_and_leads_nothing_is_replaced) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "quorum");
+  ModelReplica& refuses = world.replica(world.primary_index(volume), volume);
+  refuses.role = Role::replica;
+  refuses.serving = false;
+  ASSERT_TRUE(world.run_until(
+      [&] { return world.record(volume)->epoch == Epoch(2) && world.is_settled(volume); }, 5'000));
+  EXPECT_TRUE(world.write(volume));
+}
+
 TEST(Failover, a_primary_that_asks_is_chosen_again_when_nobody_else_can) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "in-sync");

@@ -403,6 +403,28 @@ TEST(Proposal, P05_P38_stale_too_small_foreign_and_untimely_ones_are_refused) {
   expect_refusal(other, replica, "not the primary");
 }
 
+// A grown set that was committed may be what moved the record: a primary that is told "nothing was
+// committed" would complete without the new member, which can be promoted.
+TEST(Proposal, P35_a_refusal_says_what_is_committed) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "in-sync");
+  const std::size_t primary = world.primary_index(volume);
+  control::Proposed late = proposal(world, volume, {ReplicaId(1), ReplicaId(2)});
+  late.proposal.base = Revision(1);
+  const std::size_t since = world.history().size();
+  world.say(primary, late);
+  world.run(200);
+  bool refused = false;
+  for (std::size_t i = since; i < world.history().size(); ++i) {
+    const auto* refuse = std::get_if<control::Refuse>(&world.history()[i].second);
+    if (refuse == nullptr) continue;
+    refused = true;
+    EXPECT_EQ(refuse->refusal.base, Revision(1));
+    EXPECT_EQ(refuse->refusal.current, world.record(volume)->revision);
+  }
+  EXPECT_TRUE(refused);
+}
+
 TEST(Proposal, P34_P35_E17_one_whose_commit_is_unknown_is_read_back_before_anything_is_said) {
   for (const MemoryStore::Fault fault :
        {MemoryStore::Fault::unknown_done, MemoryStore::Fault::unknown_not_done}) {
