@@ -26,11 +26,10 @@ std::optional<Lsn> BarrierPlan::due(Lsn own_durable) const {
   return wanted_;
 }
 
-std::uint64_t BarrierPlan::issue(Lsn target, Instant now) {
+std::uint64_t BarrierPlan::issue(Lsn target) {
   CHECK(!last_ || target > *last_);
   before_last_ = last_;
   last_ = target;
-  last_at_ = now;
   return next_id();
 }
 

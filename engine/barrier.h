@@ -45,21 +45,15 @@ class BarrierPlan {
   // The target to ask for now, if any: at most two of our own flushes are under way, what is wanted
   // meanwhile shares the next one.
   [[nodiscard]] std::optional<Lsn> due(Lsn own_durable) const;
-  std::uint64_t issue(Lsn target, Instant now);
-  // One beside the sequence, with a smaller target than the last.
-  std::uint64_t issue_again(Instant now) {
-    last_at_ = now;
-    return next_id_++;
-  }
+  std::uint64_t issue(Lsn target);
 
   [[nodiscard]] std::optional<Lsn> last_target() const { return last_; }
-  [[nodiscard]] Instant last_at() const { return last_at_; }
+  // A barrier beside the sequence.
   std::uint64_t next_id() { return next_id_++; }
 
  private:
   std::optional<Lsn> wanted_;
   std::optional<Lsn> last_, before_last_;
-  Instant last_at_;
   std::uint64_t next_id_ = 1;
 };
 

@@ -60,7 +60,7 @@ void Engine::settle() {
   if (primary_.on() && primary_.outvoted()) {
     step_down("too many replicas have promised a higher epoch", true);
   }
-  replica_.advance();
+  replica_.advance(primary_.phase() == PrimaryPhase::waiting);
   primary_.advance();
   if (context_.ticking) primary_.tick();
   // Whoever ticks has no other tick in mind: it may be one that was asked for before last_wake_.

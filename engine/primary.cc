@@ -209,29 +209,31 @@ void Primary::maybe_send_barrier() {
     else context_.want_wake(due_at);
   }
   const std::optional<Lsn> target = barriers_.due(context_.facts.marks.durable);
-  if (!target) {
-    maybe_relieve();
-    return;
-  }
-  const std::uint64_t id = barriers_.issue(*target, context_.now);
+  maybe_relieve();
+  if (!target) return;
+  const std::uint64_t id = barriers_.issue(*target);
   unstable_ = *target < head;
   unstable_since_ = context_.now;
   barrier_bytes_from_ = *target;
   send_barrier(id, *target);
 }
 
-// A client's barrier may wait for a record that has no room yet. By time, a smaller one proves what
-// is committed: it becomes stable, is folded, and makes the room.
+// A barrier may wait for a record that has no room yet, or have gone with the session it was asked
+// in. By time, one proves what is committed: it becomes stable, is folded, and makes the room.
 void Primary::maybe_relieve() {
-  const std::optional<Lsn> last = barriers_.last_target();
-  if (!last || !committed_ || *last <= *committed_) return;
-  if (stable_ && *stable_ >= *committed_) return;
-  const Instant due_at = barriers_.last_at() + context_.options.barrier_interval;
+  if (!committed_ || stable_ == committed_ || stable_ != stable_seen_) {
+    stable_seen_ = stable_;
+    stuck_since_ = context_.now;
+  }
+  if (!committed_ || stable_ == committed_) return;
+  const std::uint64_t patience = 2 * context_.options.barrier_interval.value();
+  const Instant due_at = stuck_since_ + Duration{patience};
   if (context_.now < due_at) {
     context_.want_wake(due_at);
     return;
   }
-  send_barrier(barriers_.issue_again(context_.now), *committed_);
+  stuck_since_ = context_.now;
+  send_barrier(barriers_.next_id(), *committed_);
 }
 
 void Primary::send_barrier(std::uint64_t id, Lsn target) {

@@ -159,6 +159,8 @@ class Primary {
   Lsn barrier_bytes_from_;  // own barriers by bytes count from here
   Instant unstable_since_;
   bool unstable_ = false;
+  std::optional<Lsn> stable_seen_;  // stable has been this ...
+  Instant stuck_since_;             // ... since
   Instant next_heartbeat_;
   RingBuffer<TapeEntry, tape_max> tape_;  // contiguous, ends at the head; for streams that catch up
   std::uint64_t tape_bytes_ = 0;

@@ -6,6 +6,12 @@
 #include "engine/base/mutant.h"
 
 namespace seawall {
+namespace {
+
+constexpr std::uint8_t full_percent = 90;
+constexpr Duration withdraw_after{300};
+
+}  // namespace
 
 const char* replica_stage_name(ReplicaStage stage) {
   switch (stage) {
@@ -128,7 +134,29 @@ void Replica::accept_greeting() {
   send_granting(message::HelloReply{&context_.facts, echo_});
 }
 
-void Replica::advance() {
+// A full log at a change of epoch: what it has no room for cannot be written before something is
+// folded, and nothing may be folded before the new term is committed. Nobody ever acknowledged those
+// records here: they are withdrawn.
+void Replica::maybe_withdraw(bool wants_rest) {
+  const bool waits = (wants_rest || greeting_) && !context_.log.quiet(context_.facts) &&
+                     context_.fill_percent >= full_percent && !log_busy() && !context_.log_failed;
+  if (!waits) {
+    unrest_since_.reset();
+    return;
+  }
+  if (!unrest_since_) unrest_since_ = context_.now;
+  const Instant due = *unrest_since_ + withdraw_after;
+  if (context_.now < due || !context_.ticking) {
+    context_.want_wake(due);
+    return;
+  }
+  unrest_since_.reset();
+  rewinding_ = true;
+  context_.emit(command::RewindLog{context_.facts.marks.written});
+}
+
+void Replica::advance(bool wants_rest) {
+  maybe_withdraw(wants_rest);
   if (greeting_) accept_greeting();
   if (fence_) report_fence();
 }
@@ -420,7 +448,11 @@ void Replica::on(const message::Heartbeat& heartbeat) {
   echo_ = std::max(echo_, heartbeat.sent_at);
   if (stage_ == ReplicaStage::refused) return;
   if (takes_records()) learn(heartbeat.committed, heartbeat.stable);
-  if (stage_ == ReplicaStage::streaming) context_.set_fold_limit(heartbeat.fold_limit);
+  if (stage_ == ReplicaStage::streaming) {
+    context_.set_fold_limit(heartbeat.fold_limit);
+    // Stable without us, by a set that does not need us: our own flush lets both logs go on.
+    if (told_stable_) flush_upto(std::min(*told_stable_, context_.log.head()));
+  }
   const Watermarks& marks = context_.facts.marks;
   send_granting(message::HeartbeatReply{marks.written, marks.durable, marks.applied, echo_});
 }

@@ -43,8 +43,9 @@ class Replica {
   void on_base_written(const event::BaseWritten& done);
   void on_base_flushed(const event::BaseFlushed& done);
   void on_marker_cleared(const SessionId& session);
-  // Greets and reports that waited for a promise, a grant or the disk.
-  void advance();
+  // Greets and reports that waited for a promise, a grant or the disk. `wants_rest`: somebody else,
+  // too, waits until the log is written to its head.
+  void advance(bool wants_rest);
   // A higher promise, or the role of a primary: whatever was open is over.
   void end_session();
   void on_epoch(Epoch epoch);  // a committed assignment: what is older is over
@@ -91,6 +92,7 @@ class Replica {
   void acknowledge();
   void maybe_complete_rebuild();
   void flush_upto(Lsn target);
+  void maybe_withdraw(bool wants_rest);
   void refuse(message::NackReason reason);
   void nack(LinkId link, const message::Envelope& envelope, message::NackReason reason);
   void send(message::PeerMessage message);
@@ -119,6 +121,7 @@ class Replica {
   std::optional<Greeting> greeting_;
   std::optional<FenceRequest> fence_;
   FenceReport fence_report_;        // what the last ReportFence pointed to
+  std::optional<Instant> unrest_since_;  // waits for the log since
   bool rewinding_ = false;          // a RewindLog is out, whatever became of its session
   bool preparing_ = false;          // a PrepareRebuild is out
 

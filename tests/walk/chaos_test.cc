@@ -40,14 +40,14 @@ TEST(Chaos, in_sync_set_of_two_loses_nothing_and_comes_to_rest) {
   walk({.replicas = 2, .policy = Policy::in_sync});
 }
 
-TEST(Chaos, a_log_that_is_nearly_always_full_comes_to_rest) { walk({.log_records = 24}); }
+TEST(Chaos, a_log_that_is_nearly_always_full_comes_to_rest) { walk({.log_records = 8}); }
 
 TEST(Chaos, a_full_log_without_write_cache_comes_to_rest) {
-  walk({.cache = WriteCache::none, .log_records = 24});
+  walk({.cache = WriteCache::none, .log_records = 8});
 }
 
 TEST(Chaos, a_full_log_of_an_in_sync_set_comes_to_rest) {
-  walk({.policy = Policy::in_sync, .log_records = 24});
+  walk({.policy = Policy::in_sync, .log_records = 8});
 }
 
 TEST(Chaos, a_single_replica_loses_nothing_and_comes_to_rest) { walk({.replicas = 1}); }
