@@ -118,8 +118,9 @@ void Attachment::hear(const PrimaryIs& answer, Instant now) {
     if (serving && next_try_.has_value()) next_try_ = std::min(*next_try_, now + pause_min);
     return;
   }
-  if (newer && answer.epoch > epoch_ && target_ != *answer.primary) {
-    give_up_link("a replica knows a newer primary", now);
+  // A connection belongs to one epoch, also when the same replica leads the next one.
+  if (newer && answer.epoch > epoch_) {
+    give_up_link("a replica knows a newer epoch", now);
     next_try_ = now;
   }
 }

@@ -95,6 +95,7 @@ void LoopbackTransport::send(LinkId id, const Frame& frame) {
 
 void LoopbackTransport::send_bytes(LinkId id, std::vector<std::byte> bytes) {
   const Link link = links_.at(id);
+  if (link.silent) return;
   network_.post([this, weak = std::weak_ptr(self_), id, link, bytes = std::move(bytes)] {
     const auto peer = link.peer.lock();
     if (peer == nullptr) return;
@@ -137,7 +138,12 @@ void LoopbackTransport::arrive(LinkId id, const std::vector<std::byte>& bytes) {
   accept_(id, frame);
 }
 
+void LoopbackTransport::silence(const std::string& address) {
+  for (auto& [id, link] : links_) link.silent = link.silent || link.peer_address == address;
+}
+
 void LoopbackTransport::post_end(const Link& link) {
+  if (link.silent) return;
   network_.post([peer = link.peer, peer_link = link.peer_link] {
     if (const auto alive = peer.lock()) (*alive)->ended(peer_link);
   });

@@ -105,6 +105,8 @@ class LoopbackTransport final : public runtime::Transport {
   void close(LinkId link) override;
   std::size_t open_links() const { return links_.size(); }
   std::uint64_t links_ever() const { return last_link_; }
+  // Links that are open to that address carry nothing any more, and nobody is told.
+  void silence(const std::string& address);
   // Puts raw bytes on a link, as somebody else's program would.
   void send_bytes(LinkId link, std::vector<std::byte> bytes);
 
@@ -114,6 +116,7 @@ class LoopbackTransport final : public runtime::Transport {
     std::weak_ptr<LoopbackTransport*> peer;  // the process at the other end
     LinkId peer_link;
     runtime::LinkUser* user = nullptr;
+    bool silent = false;
   };
 
   void arrive(LinkId link, const std::vector<std::byte>& bytes);

@@ -114,6 +114,22 @@ TEST_F(Cluster, RequestsInFlightAtAFailoverCompleteOnce) {
   }
 }
 
+// The link died without a word, the replica at its other end is the next primary again.
+TEST_F(Cluster, AClientLeavesADeadLinkForANewerEpochOfTheSameReplica) {
+  promote(1, 0);
+  until([&] { return serves(0); });
+  attach_on(2);
+  EXPECT_EQ(wait(write(1, 1, 1)).status, ClientStatus::ok);
+  node(0).transport.silence(address(2));
+  node(2).transport.silence(address(0));
+  const std::uint64_t cookie = write(1, 1, 2);
+  kill(0);
+  start(0);
+  settle();
+  promote(2, 0);
+  EXPECT_EQ(wait(cookie).status, ClientStatus::ok);
+}
+
 TEST_F(Cluster, WithoutAPrimaryIoFailsAfterItsTimeOut) {
   promote(1, 0);
   until([&] { return serves(0); });
