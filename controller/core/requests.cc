@@ -17,9 +17,9 @@ const std::string& operation_name(const Request& request) {
   return std::visit([](const auto& each) -> const std::string& { return each.operation; }, request);
 }
 
-// A pool holds replicas of many volumes by their id alone, and a directory may outlive its volume on
-// a node that was away: ids come from the volume's random id, so none is ever minted twice. 48 bits
-// stay exact in every JSON reader.
+// A pool holds replicas of many volumes by their id alone, and a directory may outlive its volume
+// on a node that was away: ids come from the volume's random id, so none is ever minted twice. 48
+// bits stay exact in every JSON reader.
 ReplicaId replica_id(VolumeId volume, std::size_t index) {
   static_assert(limits::members_max < 16);
   std::uint64_t mixed = volume.hi ^ (volume.lo * 0x9e3779b97f4a7c15ULL);

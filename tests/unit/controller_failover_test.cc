@@ -51,7 +51,7 @@ TEST(Failover, a_primary_is_not_suspected_before_one_and_a_half_seconds) {
   EXPECT_EQ(count_events(world, volume, "fencing"), 1U);
 }
 
-TEST(Failover, P45_trap_41_every_start_of_a_primary_gets_a_new_epoch_also_one_faster_than_a_heartbeat) {
+TEST(Failover, P45_trap_41_every_start_of_a_primary_gets_a_new_epoch_however_fast_it_was) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "quorum");
   const std::size_t primary = world.primary_index(volume);
