@@ -107,11 +107,12 @@ void Shard::tear_down() {
   parts_.reset();
 }
 
-void Shard::on_turn(Instant now) {
+void Shard::on_turn(Instant) {
   runtime::NodeHost& host = *parts_->host;
   for (int round = 0; round < kRoundsMax; ++round) {
     for (auto& [volume, served] : served_) served.target->pump();
-    host.turn(now);
+    reactor_->refresh();  // a lease is judged by the time of its own round
+    host.turn(reactor_->now());
     bool again = false;  // answers that were delivered just now brought new requests
     for (auto& [volume, served] : served_) again = served.target->pump() || again;
     if (!again) break;
@@ -181,9 +182,10 @@ Attached Shard::attach(const AttachRequest& request) {
   CHECK(fresh);
   if (attachment == nullptr) {
     end_frontend(view.volume);
-    return {refusal(Errc::refused, "the attachment of " + view.volume_name +
-                                       " belongs to an earlier process of this node or has ended, or "
-                                       "this node has too many: detach it and attach it again"), {}};
+    return {refusal(Errc::refused,
+                    "the attachment of " + view.volume_name +
+                        " belongs to an earlier process of this node or has ended, or this node "
+                        "has too many: detach it and attach it again"), {}};
   }
   at->second.target->bind(*attachment);
   spdlog::info("event=attached vol={} attachment={} device={}", view.volume_name,

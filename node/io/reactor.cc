@@ -19,7 +19,8 @@ constexpr Duration kForever = Duration::max();
 }  // namespace
 
 Reactor::Reactor(const runtime::Clock& clock, const ReactorOptions& options)
-    : clock_(clock), options_(options), now_(clock.now()) {
+    : clock_(clock), options_(options) {
+  refresh();
   deferred_.reserve(options.entries);
   batch_.reserve(std::size_t{options.entries} * 8);
   flushes_.reserve(64);
@@ -179,13 +180,15 @@ void Reactor::pass(TurnUser& user, Duration wait_max) {
   if (!enabled_) enable();
   ++stats_.passes;
   enter(wait_max);
-  now_ = clock_.now();
   collect();
   dispatch();
   fire_timers();
-  user.on_turn(now_);
+  refresh();
+  user.on_turn(now());
   flush();
 }
+
+void Reactor::refresh() { loop_clock_.now_ = std::max(loop_clock_.now_, clock_.now()); }
 
 bool Reactor::drain(TurnUser& user, Duration limit) {
   const Instant until = clock_.now() + limit;
@@ -243,6 +246,7 @@ void Reactor::dispatch() {
       CHECK(in_flight_ > 0);
       --in_flight_;
     }
+    refresh();
     completion.op->done(*completion.op, completion.result, completion.flags);
   }
 }
@@ -250,9 +254,10 @@ void Reactor::dispatch() {
 void Reactor::fire_timers() {
   // A user may set a deadline that is due already; it fires in the next pass, or this never ends.
   for (std::size_t left = timers_.size(); left > 0; --left) {
-    runtime::TimerUser* user = timers_.take_due(now_);
+    refresh();
+    runtime::TimerUser* user = timers_.take_due(now());
     if (user == nullptr) return;
-    user->on_timer(now_);
+    user->on_timer(now());
   }
 }
 

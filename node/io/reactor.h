@@ -58,6 +58,17 @@ struct ReactorOptions {
   std::size_t mailbox_max = 4096;   // messages of other threads
 };
 
+// The time that everybody on a loop sees: read anew before each callback and each turn, and the
+// same within one, so that no difference of two moments is ever negative.
+class LoopClock final : public runtime::Clock {
+ public:
+  Instant now() const override { return now_; }
+
+ private:
+  friend class Reactor;
+  Instant now_;
+};
+
 struct ReactorStats {
   std::uint64_t passes = 0, sleeps = 0, completions = 0, messages = 0, submitted = 0;
 };
@@ -93,8 +104,10 @@ class Reactor final : public runtime::Timers {
 
   std::size_t in_flight() const { return in_flight_; }
   const ReactorStats& stats() const { return stats_; }
-  Instant now() const { return now_; }            // of this pass
-  const runtime::Clock& clock() const { return clock_; }
+  Instant now() const { return loop_clock_.now(); }
+  const LoopClock& clock() const { return loop_clock_; }
+  // Reads the clock for what follows; never backwards.
+  void refresh();
 
   // --- any thread ---
   // False when the mailbox is full: the caller answers "busy" or drops, it never waits here.
@@ -129,7 +142,7 @@ class Reactor final : public runtime::Timers {
   bool again_ = false;
   int event_fd_ = -1;
 
-  Instant now_;
+  LoopClock loop_clock_;
   std::size_t in_flight_ = 0;          // operations of others; the mailbox's read does not count
   TimerHeap timers_;
   std::vector<Completion> deferred_;   // for the next pass

@@ -135,7 +135,7 @@ LinkId TcpTransport::dial(const runtime::Endpoint& endpoint, runtime::LinkUser& 
   io_uring_sqe* sqe = reactor_.entry();
   io_uring_prep_connect(sqe, *fd, connecting->to.get(), connecting->to.length);
   reactor_.submit(sqe, connecting->op);
-  reactor_.wake_at(link, reactor_.clock().now() + options_.connect_deadline);
+  reactor_.wake_at(link, reactor_.now() + options_.connect_deadline);
   return link.id;
 }
 

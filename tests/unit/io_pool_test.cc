@@ -63,8 +63,8 @@ TEST(IoPool, W29_a_pool_in_use_foreign_damaged_or_newer_is_refused_and_not_touch
                                  std::string(4096, '\0'), std::string(100'000, 'x'),
                                  std::string(R"({"format":1,"pool":"zz","node":"1","name":"n"})"),
                                  std::string(R"({"format":-1})"),
-                                 std::string(R"({"format":1,"pool":"0123456789abcdef0123456789abcdef",)"
-                                             R"("node":"0","name":"n"})")}) {
+                                 std::string(R"({"format":1,"node":"0","name":"n",)"
+                                             R"("pool":"0123456789abcdef0123456789abcdef"})")}) {
     std::ofstream(path + "/pool.json") << bad;
     const auto refused = open_pool(path);
     ASSERT_FALSE(refused.has_value()) << bad.substr(0, 60);

@@ -190,12 +190,12 @@ TEST_F(NbdNegotiation, Haggling_has_an_end) {
 }
 
 TEST_F(NbdNegotiation, Garbage_never_transmits_and_every_reply_is_whole) {
-  Prng random(7);
+  Prng prng(7);
   for (int round = 0; round < 20'000; ++round) {
     Negotiation machine(exports_);
-    Bytes noise(random.below(64));
-    for (std::byte& byte : noise) byte = static_cast<std::byte>(random.below(256));
-    const auto option = static_cast<std::uint32_t>(random.below(14));
+    Bytes noise(prng.below(64));
+    for (std::byte& byte : noise) byte = static_cast<std::byte>(prng.below(256));
+    const auto option = static_cast<std::uint32_t>(prng.below(14));
     Bytes out;
     const Next next = machine.option({option, static_cast<std::uint32_t>(noise.size())}, noise,
                                      out);

@@ -1,4 +1,4 @@
-// The NBD server against real clients: libnbd (nbdsh, nbdinfo, nbdcopy), qemu-io, fio, and raw bytes.
+// The NBD server against real clients: libnbd, nbdinfo, nbdcopy, qemu-io, fio, and raw bytes.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -25,7 +25,8 @@ struct Ran {
 // A shell command with both of its outputs; at most a minute. Debian's own Python has the bindings.
 Ran run(const std::string& command) {
   Ran ran;
-  FILE* pipe = ::popen(("PATH=/usr/bin:/bin:$PATH timeout 60 sh -c '" + command + "' 2>&1").c_str(), "r");
+  const std::string line = "PATH=/usr/bin:/bin:$PATH timeout 60 sh -c '" + command + "' 2>&1";
+  FILE* pipe = ::popen(line.c_str(), "r");
   CHECK(pipe != nullptr);
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) {
@@ -39,7 +40,8 @@ Ran run(const std::string& command) {
 // Python with libnbd, as in nbdsh: `h` is a handle that has not connected yet.
 Ran nbdsh(NbdMemoryServer& server, const std::string& script) {
   const std::string path = server.scratch() / "script.py";
-  std::ofstream(path) << "import errno, os, nbd\nh = nbd.NBD()\nURI = '" << server.uri() << "'\nSOCKET = '"
+  std::ofstream(path) << "import errno, os, nbd\nh = nbd.NBD()\nURI = '" << server.uri()
+                      << "'\nSOCKET = '"
                       << server.socket() << R"('
 def fails(number, call, *words, **named):
     try:
