@@ -70,7 +70,8 @@ void Cluster::start(NodeNumber node) {
     m.powered = true;
     network_.set_powered(node, true);
   }
-  const Process::World world_of_run{scheduler_, trace_, network_, control_net_, options_, verdict_};
+  const Process::World world_of_run{scheduler_, trace_,   network_,   control_net_,
+                                    options_,   verdict_, recoveries_};
   m.process = std::make_unique<Process>(world_of_run, node, m.clock_offset, m.boots, m.disks,
                                         node <= options_.nodes, m.prng.fork());
   owners_[m.process->owner()] = node;

@@ -70,6 +70,7 @@ class Cluster {
   void sample();
   [[nodiscard]] std::string describe() const;
   [[nodiscard]] Epoch epoch() const;
+  [[nodiscard]] const Process::Recoveries& recoveries() const { return recoveries_; }
 
  private:
   struct Machine {
@@ -102,6 +103,7 @@ class Cluster {
   ControlNet control_net_;
   ControllerHost controller_;
   OneLineage lineage_;
+  Process::Recoveries recoveries_;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::map<Owner, NodeNumber> owners_;
   NodeNumber client_node_ = 1;

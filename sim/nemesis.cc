@@ -85,8 +85,10 @@ void Nemesis::lose_power() {
 
 void Nemesis::lose_all_power() {
   ++stats_.power_losses;
-  for (NodeNumber node = 1; node <= cluster_.machines(); ++node) cluster_.lose_power(node);
-  for (NodeNumber node = 1; node <= cluster_.machines(); ++node) {
+  // With a client that lives on, what it has seen may be gone: it must be told.
+  const NodeNumber last = prng_.coin() ? cluster_.machines() : cluster_.storage_nodes();
+  for (NodeNumber node = 1; node <= last; ++node) cluster_.lose_power(node);
+  for (NodeNumber node = 1; node <= last; ++node) {
     later(prng_.below(options_.down_max + 1), [this, node] {
       if (!cluster_.running(node)) cluster_.start(node);
     });

@@ -20,7 +20,9 @@ void draw_network(Prng& prng, NetworkOptions& network) {
   network.spike_max = prng.range(5 * ms, 800 * ms);
   if (prng.chance(percent(30))) network.cut = Ratio{1, prng.range(200, 4000)};
   if (prng.chance(percent(20))) network.flip = Ratio{1, prng.range(500, 5000)};
-  network.chunk_bytes_max = prng.coin() ? 64 * 1024 : prng.range(100, 16 * 1024);
+  network.chunk_bytes_max = prng.coin()                ? 64 * 1024
+                            : prng.chance(percent(90)) ? prng.range(1000, 16 * 1024)
+                                                       : prng.range(20, 500);
   network.socket_buffer_bytes = prng.range(16 * 1024, 512 * 1024);
   network.user_timeout = prng.range(2 * seconds, 12 * seconds);
 }
@@ -34,7 +36,8 @@ void draw_workload(Prng& prng, WorkloadOptions& workload, std::uint64_t log_byte
       log_bytes / limits::segments_per_log / 4 / limits::block_bytes;
   workload.blocks_max = static_cast<std::uint32_t>(
       prng.range(1, std::min<std::uint64_t>({record_blocks, 64, workload.volume_blocks})));
-  workload.think_max = prng.range(1 * ms, 60 * ms);
+  // Some hundred requests a second, however deep the queue: more seeds find more than longer ones.
+  workload.think_max = workload.queue_depth * prng.range(3 * ms, 25 * ms);
   workload.weight_write = static_cast<std::uint32_t>(prng.range(20, 80));
   workload.weight_read = static_cast<std::uint32_t>(prng.range(10, 60));
   workload.weight_flush = static_cast<std::uint32_t>(prng.below(15));

@@ -123,6 +123,7 @@ class Process::Watcher final : public runtime::StepWatcher {
         note(text);
       }
     }
+    for (const Command& command : commands) count(command);
     const char* broken = check_state(core);
     if (broken == nullptr && !opening_) broken = check_delta(before_, snapshot(core));
     if (broken == nullptr) broken = check_commands(core, commands);
@@ -134,6 +135,12 @@ class Process::Watcher final : public runtime::StepWatcher {
   }
 
  private:
+  void count(const Command& command) {
+    Recoveries& recoveries = world_.recoveries;
+    if (std::holds_alternative<command::RewindLog>(command)) ++recoveries.rewinds;
+    if (std::holds_alternative<command::StreamLog>(command)) ++recoveries.catch_ups;
+    if (std::holds_alternative<command::PrepareRebuild>(command)) ++recoveries.rebuilds;
+  }
   void note(const TraceWriter& text) {
     world_.trace.note(world_.scheduler.now(), node_, std::string(text.text()));
   }

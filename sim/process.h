@@ -28,6 +28,10 @@ namespace seawall::sim {
 
 class Process {
  public:
+  // Orders that engines gave, over the whole run.
+  struct Recoveries {
+    std::uint64_t rewinds = 0, catch_ups = 0, rebuilds = 0;
+  };
   struct World {
     Scheduler& scheduler;
     Trace& trace;
@@ -35,6 +39,7 @@ class Process {
     ControlNet& control_net;
     const RunOptions& options;
     Verdict& verdict;
+    Recoveries& recoveries;
   };
 
   Process(const World& world, NodeNumber node, Micros clock_offset, std::uint64_t boot,

@@ -35,6 +35,7 @@ class Run {
     if (!verdict_.failed()) chaos();
     if (!verdict_.failed()) converge();
     if (!verdict_.failed()) prove_rest();
+    failovers_ = cluster_.epoch().value();  // the last phase adds one of its own
     if (!verdict_.failed()) lose_all_power();
     return result();
   }
@@ -213,7 +214,10 @@ class Run {
     result.crashes = nemesis_.stats().crashes;
     result.power_losses = nemesis_.stats().power_losses;
     result.partitions = nemesis_.stats().partitions;
-    result.failovers = cluster_.epoch().value();
+    result.failovers = failovers_;
+    result.rewinds = cluster_.recoveries().rewinds;
+    result.catch_ups = cluster_.recoveries().catch_ups;
+    result.rebuilds = cluster_.recoveries().rebuilds;
     return result;
   }
 
@@ -227,6 +231,7 @@ class Run {
   Workload workload_;
   Cluster cluster_;
   Nemesis nemesis_;
+  std::uint64_t failovers_ = 0;
 };
 
 }  // namespace

@@ -27,7 +27,8 @@ struct RunResult {
   WorkloadStats workload;
   NetworkStats network;
   std::uint64_t crashes = 0, power_losses = 0, partitions = 0, failovers = 0;
-  std::uint64_t rewinds = 0, catch_ups = 0, rebuilds = 0;
+  std::uint64_t rewinds = 0, catch_ups = 0,
+                rebuilds = 0;  // orders; a catch-up is one read of the log
 };
 
 RunResult run_seed(const RunOptions& options, Trace& trace);
