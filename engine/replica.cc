@@ -135,8 +135,8 @@ void Replica::accept_greeting() {
 }
 
 // A full log at a change of epoch: what it has no room for cannot be written before something is
-// folded, and nothing may be folded before the new term is committed. Nobody ever acknowledged those
-// records here: they are withdrawn.
+// folded, and nothing may be folded before the new term is committed. Nobody ever acknowledged
+// those records here: they are withdrawn.
 void Replica::maybe_withdraw(bool wants_rest) {
   const bool waits = (wants_rest || greeting_) && !context_.log.quiet(context_.facts) &&
                      context_.fill_percent >= full_percent && !log_busy() && !context_.log_failed;
@@ -386,8 +386,8 @@ void Replica::on_log_written() {
 }
 
 void Replica::on_log_durable() {
-  // Without a session, too: a full log that may not fold would never take what is queued for it, and
-  // a handshake waits for that.
+  // Without a session, too: a full log that may not fold would never take what is queued for it,
+  // and a handshake waits for that.
   if (!log_busy()) context_.set_fold_limit(held_stable_);
   if (!takes_records()) return;
   answer_barriers();

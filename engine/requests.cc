@@ -144,8 +144,8 @@ bool Requests::log_has_room() const {
   return context_.fill_percent < log_full_percent && !context_.log.full(context_.facts);
 }
 
-// Its client has been told of an error meanwhile and may have read the blocks since: what was absent
-// then must stay so.
+// Its client has been told of an error meanwhile and may have read the blocks since: what was
+// absent then must stay so.
 bool Requests::given_up(const ClientRequest& request) const {
   const AttachmentRow* row = std::as_const(attachments_).find(request.attachment);
   return row != nullptr && request.request < row->low_mark;
