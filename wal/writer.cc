@@ -96,7 +96,8 @@ bool StoreImpl::append(const RecordHeader& header, std::span<const std::byte> pa
   if (index_.room() >= 2 * unwritten + 2) batch = open_batch(header, blocks);
   if (batch == nullptr) {
     space_wanted_ = true;
-    // Only what is durable can be folded and trimmed: a full log must not wait for somebody's flush.
+    // Only what is durable can be folded and trimmed: a full log must not wait for somebody's
+    // flush.
     if (must_make_room()) flush();
     return false;
   }

@@ -33,8 +33,8 @@ struct AttachmentView {
   Epoch epoch; Revision revision; ReplicaId primary; BlockCount size;
   std::uint64_t io_timeout_ms = 0;
   std::vector<ReplicaAddress> addresses; bool revoked = false;
-  // The daemon's process that this generation was minted for: requests are numbered within it, so no
-  // other process may use it. 0: the user is no daemon.
+  // The daemon's process that this generation was minted for: requests are numbered within it, so
+  // no other process may use it. 0: the user is no daemon.
   ProcessStart holder_start;
 };
 using ToNode = std::variant<CreateReplica, DeleteReplica, Assign, Fence, Refuse, AttachmentView>;

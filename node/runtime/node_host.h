@@ -74,7 +74,8 @@ class NodeHost final : public LinkUser, public TimerUser, public LocalReplicas {
   void on_accepted(LinkId link, const Frame& first);
 
   // nullptr: too many, one of that volume is here already, or (without a state that remembers) this
-  // generation belongs to another process or has lived here before: ask the controller for a new one.
+  // generation belongs to another process or has lived here before: ask the controller for a new
+  // one.
   Attachment* attach(const control::AttachmentView& view, Attachment::Done done,
                      std::unique_ptr<AttachmentState> state = nullptr);
   // Its open requests fail in the next turn, then it goes.
