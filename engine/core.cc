@@ -323,6 +323,7 @@ void Engine::on(const event::SuperWritten& event) {
 void Engine::on(const event::RewindDone& event) { replica_.on_rewound(event); }
 
 void Engine::on(const event::Checkpointed& event) {
+  if (replica_.log_busy()) return;  // fresh facts come with the end of the rewind or rebuild
   Watermarks& marks = context_.facts.marks;
   marks.applied = std::max(marks.applied, event.applied);
   marks.trimmed = std::max(marks.trimmed, event.trimmed);

@@ -87,11 +87,12 @@ bool Membership::begin_grow() {
 }
 
 void Membership::start(const Configuration& wanted, ReplicaId cause, bool shrinks) {
-  change_.emplace();
-  change_->wanted = wanted;
-  change_->cause = cause;
-  change_->shrinks = shrinks;
-  change_->target = context_.log.head();
+  Change change;
+  change.wanted = wanted;
+  change.cause = cause;
+  change.shrinks = shrinks;
+  change.target = context_.log.head();
+  change_ = change;
   primary_.want_barrier(change_->target);
 }
 
