@@ -113,17 +113,30 @@ nbdcopy --flush "$base/fs.img" "$uri"
 say "$image_mib MiB by nbdcopy in $(since "$copied"), $(find "$base/tree" -type f | wc -l) files," \
   "sha256 ${image_sum:0:16}..."
 
+# load NAME OFFSET: fio in the background, random writes, every block verified as it goes.
+load() {
+  fio --name="$1" --ioengine=nbd --uri="$uri" --rw=randwrite --bs=4k --iodepth=16 --offset="$2" \
+    --size=32M --time_based --runtime=10 --rate_iops=2500 --verify=crc32c --verify_fatal=1 \
+    --verify_backlog=512 --verify_state_save=0 --output-format=json \
+    --output="$base/fio-$1.json" >"$base/fio.out" 2>&1 &
+  fio_pid=$!
+  jobs_to_end+=("$fio_pid")
+  sleep 2
+  fio_alive
+}
+# Waits for its end: every block that it wrote was read back and was right.
+load_ends() {
+  wait "$fio_pid" || die "fio found something wrong: $(tail -n 5 "$base/fio.out")"
+  jobs_to_end=("$watch_pid")
+}
+fio_sum() { jq -s "[.[].jobs[0] | $1] | $2" "$base"/fio-*.json; }
+
 step 'fio writes at random and verifies every block with crc32c; it will not notice what follows'
-fio --name=demo --ioengine=nbd --uri="$uri" --rw=randwrite --bs=4k --iodepth=16 --offset=128M \
-  --size=128M --time_based --runtime=18 --rate_iops=4000 --verify=crc32c --verify_fatal=1 \
-  --verify_backlog=1024 --output-format=json --output="$base/fio.json" >"$base/fio.out" 2>&1 &
-fio_pid=$!
-jobs_to_end+=("$fio_pid")
-"$bin/seawall" --dir "$dir" watch > >(sed -u "s/^/           $dim/; s/\$/$plain/") &
+"$bin/seawall" --dir "$dir" watch \
+  > >(sed -u "s/^/           $dim/; s/\$/$plain/") 2>/dev/null &
 watch_pid=$!
 jobs_to_end+=("$watch_pid")
-sleep 2
-fio_alive
+load primary 128M
 
 step "kill -9 of the primary's process ($primary, pid $(pid_of "$primary")) in the middle of it"
 epoch=$(volume .epoch)
@@ -140,10 +153,11 @@ returned=$(date +%s%3N)
 wait_until 30 'the old primary is back in sync' healthy
 first_back=$(since "$returned")
 ok "$primary caught up in $first_back"
-fio_alive
+load_ends
 
 victim=$(volume "[.replicas[] | select(.role != \"primary\" and .node != \"$front\")][0].node // empty")
 if [[ -z $victim ]]; then victim=$primary; fi
+load replica 320M
 step "kill -9 of a replica's process ($victim, pid $(pid_of "$victim"))"
 kill -9 "$(pid_of "$victim")"
 sleep 1.5
@@ -155,13 +169,14 @@ second_back=$(since "$returned")
 ok "$victim caught up in $second_back"
 
 step 'every checksum'
-wait "$fio_pid" || die "fio found something wrong: $(tail -n 5 "$base/fio.out")"
+load_ends
 kill "$watch_pid" 2>/dev/null || true
 jobs_to_end=()
-writes=$(jq '.jobs[0].write.total_ios' "$base/fio.json")
-verified=$(jq '.jobs[0].read.total_ios' "$base/fio.json")
-errors=$(jq '.jobs[0].error' "$base/fio.json")
-slowest=$(jq '.jobs[0].write.clat_ns.max / 1e9 * 100 | round / 100' "$base/fio.json")
+writes=$(fio_sum .write.total_ios add)
+verified=$(fio_sum .read.total_ios add)
+errors=$(fio_sum .error add)
+((errors == 0)) || die "fio says error $errors"
+slowest=$(fio_sum '.write.clat_ns.max' 'max / 1e7 | round / 100')
 ok "fio: $writes writes, $verified blocks verified, error $errors; the slowest write took $slowest s"
 same_image
 e2fsck -fn "$base/back.img" >"$base/fsck.out" 2>&1 || die "e2fsck: $(tail -n 3 "$base/fsck.out")"

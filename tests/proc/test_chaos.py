@@ -102,7 +102,8 @@ def test_F02_replica_killed_again_while_it_recovers():
 
 def fio_job(uri, log, *more):
     return ["fio", "--name=verify", "--ioengine=nbd", f"--uri={uri}", "--size=32M",
-            "--verify=crc32c", "--verify_fatal=1", "--output-format=json", f"--output={log}", *more]
+            "--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0",
+            "--output-format=json", f"--output={log}", *more]
 
 
 def test_F01_fio_crc32c_verify_across_kills():
