@@ -130,8 +130,13 @@ const RecentRecord* OwnLog::recent(Lsn lsn) const {
 
 std::uint64_t OwnLog::bytes_after(Lsn after) const {
   if (after >= head_) return 0;
-  const RecentRecord* record = recent(after);
-  return record != nullptr ? bytes_ - record->bytes_upto : bytes_;
+  if (const RecentRecord* record = recent(after)) return bytes_ - record->bytes_upto;
+  if (recent_.empty()) return 0;
+  // Older than what is remembered one by one: those records count as the mean of the remembered.
+  const RecentRecord& oldest = recent_.front();
+  const std::uint64_t known = bytes_ - oldest.bytes_upto;
+  const std::uint64_t mean = known / std::max<std::uint64_t>((head_ - oldest.lsn).value(), 1);
+  return known + mean * (oldest.lsn - after).value();
 }
 
 }  // namespace seawall

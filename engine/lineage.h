@@ -67,7 +67,8 @@ class OwnLog {
     return LogView{&facts.terms, head_, head_chain_};
   }
   [[nodiscard]] const RecentRecord* recent(Lsn lsn) const;
-  // Payload bytes of the records in (after, head].
+  // Payload bytes of the records in (after, head]; an estimate where `after` is too old to be
+  // remembered.
   [[nodiscard]] std::uint64_t bytes_after(Lsn after) const;
 
  private:

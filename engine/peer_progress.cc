@@ -35,6 +35,7 @@ void Peer::become_streaming(Lsn from, Lsn durable_at, bool counting, Instant now
   state = PeerState::streaming;
   written = from.prev();
   durable = durable_at;
+  streaming_from = from;
   cursor = from;
   last_chunk = from.prev();
   counts = counting;

@@ -52,6 +52,7 @@ struct Peer {
   std::optional<Floor> floor;         // not reached yet
   BarrierLog barriers;
 
+  Lsn streaming_from;                 // where this session's stream began
   Lsn cursor;                         // next record to send: the one owner of the stream
   bool stream_busy = false;           // a StreamLog is out
   Lsn stream_upto;                    // what it may have queued already

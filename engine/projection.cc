@@ -53,7 +53,8 @@ PeerStatus status_of(const Engine& engine, const Peer& peer) {
     status.bytes_left = status.bytes_total - std::min(done, status.bytes_total);
   } else if (peer.written) {
     status.bytes_left = context.log.bytes_after(*peer.written);
-    status.bytes_total = context.log.bytes_after(peer.head_at_handshake) + status.bytes_left;
+    const Lsn before = peer.streaming_from > Lsn{0} ? peer.streaming_from.prev() : Lsn{};
+    status.bytes_total = std::max(context.log.bytes_after(before), status.bytes_left);
   }
   return status;
 }
