@@ -100,6 +100,11 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
     options.faults = FaultOptions{};
     options.network.spike = options.network.cut = options.network.flip = Ratio{0, 1};
   }
+  if (options.network.chunk_bytes_max < 1000) {
+    // Rates are a chunk: with tiny ones nothing would ever get through, and nothing would end.
+    options.network.cut = options.network.flip = options.network.spike = Ratio{0, 1};
+    options.workload.blocks_max = std::min<std::uint32_t>(options.workload.blocks_max, 2);
+  }
   options.canary = overrides.canary;
   options.replicas = std::min<std::uint32_t>(options.nodes, 3);
   if (options.nodes >= 5 && prng.coin()) options.replicas = 5;
