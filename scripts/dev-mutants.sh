@@ -7,5 +7,5 @@ if [[ ! -e scripts/mutants.sh ]]; then
   echo "./dev mutants is not there yet: scripts/mutants.sh does not exist" >&2
   exit 3
 fi
-bash scripts/dev-build.sh >&2
+bash scripts/dev-deps.sh >&2
 exec bash scripts/mutants.sh "$@"

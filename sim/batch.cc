@@ -269,6 +269,10 @@ BatchResult run_batch(const BatchOptions& batch) {
           hashes[report.seed] = report.hash;
           add_report(result, report);
           count_failure(result, report.failure, report.seed);
+          if (result.seeds % 500 == 0) {
+            std::fprintf(stderr, "%" PRIu64 " seeds, %" PRIu64 " failed so far\n", result.seeds,
+                         result.failed);
+          }
           stop = batch.stop_at_first && result.failed > 0;
           continue;
         }
