@@ -76,6 +76,8 @@ void Reactor::enable() {
     FATAL(FatalReason::kernel_refused, "io_uring_register(ENABLE_RINGS) failed");
   }
   ring_.flags &= ~static_cast<unsigned>(IORING_SETUP_R_DISABLED);
+  // Saves a look-up of the descriptor in each call; a kernel that cannot do it loses only that.
+  (void)io_uring_register_ring_fd(&ring_);
   enabled_ = true;
   arm_mailbox();
 }

@@ -260,6 +260,7 @@ void Executor::turn(Instant now) {
   }
   if (exclusive_ == nullptr || exclusive_->stage == Exclusive::Stage::quiescing) {
     store_.pump(now);
+    finish_reads();  // of holes: they ended inside pump(), and nothing else will wake this volume
   }
 }
 
@@ -320,6 +321,7 @@ std::optional<Instant> Executor::wake_at(Instant now) const {
   const bool running =
       exclusive_ != nullptr && exclusive_->stage != Exclusive::Stage::quiescing;
   if (!running) at(store_.wake_at());
+  if (!reads_done_.empty()) at(now);
   // Memory and link room come without an event of this volume: look again soon.
   const bool short_of_room = !reads_waiting_.empty() || stream_.waiting() || base_.waiting() ||
                              log_.held() > 0 || exclusive_ != nullptr;

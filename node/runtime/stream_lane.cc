@@ -119,7 +119,9 @@ bool StreamLane::reading() const {
 
 bool StreamLane::waiting() const {
   for (const auto& stream : streams_) {
-    if (stream != nullptr && stream->stage == Stage::waiting) return true;
+    if (stream == nullptr) continue;
+    // What was read inside pump() is sent by the next turn.
+    if (stream->stage == Stage::waiting || stream->stage == Stage::read) return true;
   }
   return false;
 }
