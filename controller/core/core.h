@@ -174,6 +174,7 @@ class Core {
   void hear(const control::AssignRefused& message, NodeSeen& node, Instant now, Outputs& out);
   void hear_statuses(NodeSeen& node, const std::vector<ReplicaStatus>& replicas, Instant now);
   ReplicaSeen* replica_of(VolumeId volume, ReplicaId replica, NodeId node);
+  [[nodiscard]] bool is_foreign(const control::Register& message) const;
   bool name_is_taken(const control::Register& message, Instant now, Outputs& out);
 
   // requests.cc: what users ask

@@ -36,6 +36,15 @@ bool Core::name_is_taken(const control::Register& message, Instant now, Outputs&
   return false;
 }
 
+// Replicas exist only where a record of this cluster placed them. A node that was never heard of
+// and holds nothing but strangers has the pool of another cluster: it gets no work from this one.
+bool Core::is_foreign(const control::Register& message) const {
+  if (message.replicas.empty() || nodes_.contains(message.node)) return false;
+  return std::none_of(
+      message.replicas.begin(), message.replicas.end(),
+      [this](const ReplicaStatus& status) { return volumes_.contains(status.volume); });
+}
+
 void Core::hear(std::uint64_t session, const control::Register& message, Instant now,
                 Outputs& out) {
   if (session == 0 || sessions_.contains(session)) return;  // registers once a session
@@ -43,6 +52,14 @@ void Core::hear(std::uint64_t session, const control::Register& message, Instant
     out.push_back(output::Reject{
         session, refuse(RefusalCode::invalid_argument, "node", std::to_string(message.node.value()),
                         "give the id of the pool and a name that is not empty")});
+    return;
+  }
+  if (is_foreign(message)) {
+    out.push_back(output::Reject{
+        session,
+        refuse(RefusalCode::invalid_argument, "pool", message.pool_id,
+               "it holds " + std::to_string(message.replicas.size()) +
+                   " replicas of another cluster; give an empty pool, or one of this cluster")});
     return;
   }
   if (name_is_taken(message, now, out)) {

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from support import (BIN, CONFLICT, FAILED, NOT_FOUND, REFUSALS, REFUSED, SEED, UNREACHABLE,
-                     USAGE, Client, Cluster, Skip, expect, run, run_program, wait_for)
+from support import (BIN, CONFLICT, FAILED, NOT_FOUND, REFUSALS, REFUSED, SEED, TIMED_OUT,
+                     UNREACHABLE, USAGE, Client, Cluster, Skip, expect, run, run_program, wait_for)
 
 
 def refused(result, codes, *parts):
@@ -157,6 +157,11 @@ def test_a_pool_of_another_cluster_is_refused():
             pool = first.dir / "pools" / "node-1"
             before = sorted(str(path) for path in pool.rglob("*"))
             ends_badly(node_words(second, pool=pool, name="node-2"), "pool")
+            third = Cluster(nodes=1, up=False)
+            with third:  # under the name that the pool knows
+                result = third.cli("cluster", "up", "--nodes", "1", "--pool-dir", pool.parent,
+                                   "--timeout", "3s", check=False)
+                refused(result, TIMED_OUT, "replicas of another cluster")
             expect(before == sorted(str(path) for path in pool.rglob("*")),
                    "the foreign pool was touched")
         first.start("node-1")
