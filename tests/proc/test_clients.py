@@ -197,6 +197,15 @@ def test_nbd_edge_cases_get_the_right_error_and_the_connection_lives():
         expect(result.code == 0 and result.out.strip() == "ok", str(result))
 
 
+def test_one_read_at_a_time_of_blocks_never_written_waits_for_no_timer():
+    with served() as (_, uri, _scratch):
+        script = (f"import nbd,time\nh=nbd.NBD()\nh.connect_uri({uri!r})\nt=time.monotonic()\n"
+                  "for i in range(200):\n    assert h.pread(4096, i<<20) == bytearray(4096)\n"
+                  "took=time.monotonic()-t\nassert took < 5, took\nprint('ok')")
+        result = run_program([NBD_PYTHON, "-c", script])
+        expect(result.code == 0 and result.out.strip() == "ok", str(result))
+
+
 def test_data_outlives_detach_and_attach_elsewhere():
     need("qemu-io")
     with served() as (cluster, uri, _scratch):
