@@ -438,6 +438,10 @@ void Attachment::turn(Instant now) {
   }
 }
 
+void Attachment::wake_for_news(Instant now) {
+  if (has_news()) arm_timer(now);
+}
+
 void Attachment::arm_timer(Instant now) {
   std::optional<Instant> earliest = next_try_;
   const auto at_most = [&](Instant instant) {

@@ -78,6 +78,10 @@ class Attachment final : public LinkUser, public LocalClient, public TimerUser {
   // False: full, stopped or out of range of what a request may be; nothing was taken.
   [[nodiscard]] bool submit(const ClientIo& io);
   void turn(Instant now);
+  // A host in this process has answered since the last turn.
+  [[nodiscard]] bool has_news() const { return !said_.empty(); }
+  // Sees to it that the next turn comes at once if there is news.
+  void wake_for_news(Instant now);
   // Everything open fails with io_error in the next turn; nothing is accepted any more.
   void stop();
 

@@ -84,11 +84,19 @@ bool NodeHost::stopped() const {
 
 void NodeHost::turn(Instant now) {
   for (auto& [id, replica] : replicas_) replica.host->turn(now);
-  for (auto& [volume, attached] : attachments_) attached.attachment->turn(now);
-  // What the attachments just asked goes to the disk in this turn, too.
-  if (!attachments_.empty()) {
+  // What attachments ask goes to the disk in this turn, and what is answered at once comes back in
+  // it.
+  constexpr int rounds_max = 4;
+  for (int round = 0; round < rounds_max && !attachments_.empty(); ++round) {
+    bool answered = false;
+    for (auto& [volume, attached] : attachments_) attached.attachment->turn(now);
     for (auto& [id, replica] : replicas_) replica.host->turn(now);
+    for (auto& [volume, attached] : attachments_) {
+      answered = answered || attached.attachment->has_news();
+    }
+    if (!answered) break;
   }
+  for (auto& [volume, attached] : attachments_) attached.attachment->wake_for_news(now);
   std::erase_if(attachments_, [](const auto& entry) {
     return entry.second.detaching && entry.second.attachment->open() == 0;
   });
