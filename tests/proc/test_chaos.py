@@ -101,8 +101,7 @@ def test_F02_replica_killed_again_while_it_recovers():
 
 
 def fio_job(uri, log, *more):
-    return ["fio", "--name=verify", "--verify_state_save=0",
-            "--ioengine=nbd", f"--uri={uri}", "--size=32M",
+    return ["fio", "--name=verify", "--ioengine=nbd", f"--uri={uri}", "--size=32M",
             "--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0",
             "--output-format=json", f"--output={log}", *more]
 

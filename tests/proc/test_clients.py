@@ -117,8 +117,7 @@ def test_qemu_img_converts_a_qcow2_in_and_out_and_checks_it():
 
 def fio(uri, scratch, *more):
     log = os.path.join(scratch, "fio.json")
-    run_program(["fio", "--name=job", "--verify_state_save=0",
-                 "--ioengine=nbd", f"--uri={uri}", "--output-format=json",
+    run_program(["fio", "--name=job", "--ioengine=nbd", f"--uri={uri}", "--output-format=json",
                  f"--output={log}", "--verify_state_save=0", *more], check=True,
                 timeout=120)
     with open(log, encoding="utf-8") as file:
