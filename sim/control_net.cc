@@ -98,13 +98,19 @@ void ControlNet::hold(NodeNumber node) {
   });
 }
 
+// A stream never goes on behind a message that it lost: it ends when the partition does, or before.
+void ControlNet::lose(NodeNumber node) { links_[node].lost_something = true; }
+
 void ControlNet::release(NodeNumber node) {
-  if (held_.erase(node) > 0) maybe_dial(node);
+  if (held_.erase(node) == 0) return;
+  Link& link = links_[node];
+  if (link.up && link.lost_something) return drop(node);
+  maybe_dial(node);
 }
 
 void ControlNet::release_all() {
-  const auto held = std::exchange(held_, {});
-  for (const NodeNumber node : held) maybe_dial(node);
+  const auto held = held_;
+  for (const NodeNumber node : held) release(node);
 }
 
 void ControlNet::cut(NodeNumber node) {
@@ -150,6 +156,7 @@ void ControlNet::connect(NodeNumber node) {
   }
   link.up = true;
   link.stream = ++last_stream_;
+  link.lost_something = false;
   link.last_to_node = link.last_from_node = scheduler_.now();
   trace(What::control_up, node);
   scheduler_.after(0, link.node.owner, [this, node, stream = link.stream] {
@@ -185,7 +192,8 @@ void ControlNet::deliver_to_node(NodeNumber node, std::uint64_t stream,
                                  const control::ToNode& message) {
   const Link& link = links_[node];
   if (!link.node_there) return;
-  if (stream != any_stream && (!link.up || link.stream != stream || held_.contains(node))) return;
+  if (stream != any_stream && (!link.up || link.stream != stream)) return;
+  if (stream != any_stream && held_.contains(node)) return lose(node);
   const Words words = std::visit([](const auto& m) { return words_of(m); }, message);
   trace(What::to_node, node, message.index(), words.epoch, words.revision);
   link.node.receive(message);
@@ -211,7 +219,8 @@ void ControlNet::deliver_from_node(NodeNumber node, std::uint64_t stream,
                                    const control::FromNode& message) {
   if (!controller_there_) return;
   const Link& link = links_[node];
-  if (!link.up || link.stream != stream || held_.contains(node)) return;
+  if (!link.up || link.stream != stream) return;
+  if (held_.contains(node)) return lose(node);
   if (const auto* beat = std::get_if<control::Heartbeat>(&message)) {
     trace(What::heartbeat, node, beat->sequence);
   } else {

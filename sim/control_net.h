@@ -62,6 +62,7 @@ class ControlNet {
     NodeSide node;
     bool up = false;
     bool dialling = false;
+    bool lost_something = false;  // in a partition: the stream cannot go on
     std::uint64_t stream = 0;  // rises with each connection: what is under way belongs to one
     Micros last_to_node = 0, last_from_node = 0;
   };
@@ -69,6 +70,7 @@ class ControlNet {
   void maybe_dial(NodeNumber node);
   void connect(NodeNumber node);
   void drop(NodeNumber node);
+  void lose(NodeNumber node);
   Micros draw_delay();
   void deliver_to_node(NodeNumber node, std::uint64_t stream, const control::ToNode& message);
   void deliver_from_node(NodeNumber node, std::uint64_t stream, const control::FromNode& message);
