@@ -169,7 +169,7 @@ Attached Shard::attach(const AttachRequest& request) {
   if (Status added = parts_->nbd.add_export(served.address, name, *target); !added) {
     const bool taken = added.error().code == Errc::busy;
     return {refusal(added.error().code, "cannot serve NBD on " + request.socket_path + ": " +
-                                            (taken ? "another process serves that socket"
+                                            (taken ? "another process, or another shard of this node, serves it"
                                                    : added.error().what)), {}};
   }
   runtime::Attachment* attachment = parts_->host->attach(
