@@ -3,9 +3,10 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
-from support import Client, Cluster, expect, run
+from support import BIN, Client, Cluster, expect, read_line, run, wait_for
 
 
 def test_F19_io_goes_on_while_the_controller_is_dead():
@@ -148,6 +149,37 @@ def test_F16_a_paused_primary_completes_nothing_after_its_successor():
         client.wait_progress(200, 30)
         cluster.wait_healthy("v")
         client.ask("check")
+
+
+def test_exit_codes_and_watch_tell_healthy_degraded_and_unavailable():
+    with Cluster(nodes=3) as cluster:
+        cluster.create("v", "64MiB")
+        cluster.wait_healthy("v")
+
+        def codes():
+            return (cluster.cli("volume", "show", "v", "--check", check=False).code,
+                    cluster.cli("cluster", "status", "--check", check=False).code)
+        expect(codes() == (0, 0), lambda: f"healthy: {codes()}")
+        watch = subprocess.Popen([BIN / "seawall", "watch", "--dir", cluster.dir], env=cluster.env,
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            expect("v healthy epoch 1" in read_line(watch, 10), "watch does not begin with the volume")
+            replica = next(r["node"] for r in cluster.volume("v")["replicas"] if r["role"] != "primary")
+            cluster.kill(replica)
+            wait_for(lambda: "v degraded" in read_line(watch, 10), 20, "watch tells of the loss")
+            wait_for(lambda: codes() == (10, 10), 20, lambda: f"degraded: {codes()}")
+            shown = cluster.cli("watch", "--once").out
+            expect("degraded" in shown and replica in shown, shown)
+            primary = cluster.volume("v")["primary"]
+            cluster.kill(primary)
+            wait_for(lambda: codes() == (11, 10), 20, lambda: f"unavailable: {codes()}")
+        finally:
+            watch.terminate()
+            watch.communicate()
+        cluster.start(primary, "--no-wait")
+        cluster.start(replica)
+        cluster.wait_healthy("v")
+        expect(codes() == (0, 0), lambda: f"healthy again: {codes()}")
 
 
 if __name__ == "__main__":
