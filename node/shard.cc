@@ -168,9 +168,9 @@ Attached Shard::attach(const AttachRequest& request) {
   AttachmentTarget* target = served.target.get();
   if (Status added = parts_->nbd.add_export(served.address, name, *target); !added) {
     const bool taken = added.error().code == Errc::busy;
+    const char* socket_taken = "another process, or another shard of this node, serves it";
     return {refusal(added.error().code, "cannot serve NBD on " + request.socket_path + ": " +
-                                            (taken ? "another process, or another shard of this node, serves it"
-                                                   : added.error().what)), {}};
+                                            (taken ? socket_taken : added.error().what)), {}};
   }
   runtime::Attachment* attachment = parts_->host->attach(
       view, [target](std::uint64_t cookie, ClientStatus status, Slot slot) {
