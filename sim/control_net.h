@@ -63,7 +63,7 @@ class ControlNet {
     bool up = false;
     bool dialling = false;
     bool lost_something = false;  // in a partition: the stream cannot go on
-    std::uint64_t stream = 0;  // rises with each connection: what is under way belongs to one
+    std::uint64_t stream = 0;     // rises with each connection: what is under way belongs to one
     Micros last_to_node = 0, last_from_node = 0;
   };
 

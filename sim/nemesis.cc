@@ -33,6 +33,14 @@ void Nemesis::heal() {
   }
 }
 
+void Nemesis::strike_after_flush() {
+  if (!active_ || options_.power_loss_all == 0 || !prng_.chance(options_.strike_after_flush))
+    return;
+  scheduler_.after(0, world, [this] {
+    if (active_) lose_all_power();
+  });
+}
+
 void Nemesis::arm(Micros mean, void (Nemesis::*strike)()) {
   if (mean == 0) return;
   scheduler_.after(1 + prng_.below(2 * mean), world, [this, mean, strike] {

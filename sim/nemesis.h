@@ -24,6 +24,8 @@ class Nemesis {
 
   void start();
   void heal();
+  // Data has just been promised to be durable: all power may go at this very moment.
+  void strike_after_flush();
   [[nodiscard]] const NemesisStats& stats() const { return stats_; }
 
  private:

@@ -61,6 +61,7 @@ void draw_faults(Prng& prng, FaultOptions& faults) {
   faults.client_crash = rate(prng, 20, 4 * seconds, 12 * seconds);
   if (prng.chance(percent(25))) faults.crash_in_blocking = percent(prng.range(2, 30));
   if (prng.chance(percent(30))) faults.control_duplicate = percent(prng.range(1, 20));
+  faults.strike_after_flush = Ratio{1, prng.range(5, 100)};
   faults.beyond_tolerance = prng.chance(percent(20));
   faults.down_max = prng.range(10 * ms, 5 * seconds);
   faults.cut_max = prng.range(100 * ms, 10 * seconds);

@@ -25,6 +25,7 @@ class Run {
         cluster_(scheduler_, trace_, verdict_, options, prng_.fork()),
         nemesis_(scheduler_, cluster_, prng_.fork(), options.faults) {
     workload_.set_loss_allowed([this] { return cluster_.loss_allowed(); });
+    workload_.set_made_durable([this] { nemesis_.strike_after_flush(); });
     workload_.set_device_gone([this](ClientStatus status) { cluster_.device_gone(status); });
   }
 

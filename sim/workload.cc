@@ -152,6 +152,8 @@ void Workload::answered(OpNumber op, ClientStatus status, std::span<const std::b
   trace_.add(TraceRecord{scheduler_.now(), What::client_end, 0, op,
                          static_cast<std::uint64_t>(status), digest(data)});
   judge(entry.request, status, data);
+  const bool durable = entry.request.kind == ClientOp::flush || entry.request.fua;
+  if (status == ClientStatus::ok && durable && made_durable_) made_durable_();
   if (status == ClientStatus::ok) last_ok_ = scheduler_.now();
   if (entry.then) entry.then(status == ClientStatus::ok);
   if (issuing_ && !entry.then) arm(prng_.below(options_.think_max + 1));

@@ -53,6 +53,8 @@ class Workload {
 
   void set_loss_allowed(LossAllowed allowed) { loss_allowed_ = std::move(allowed); }
   void set_device_gone(DeviceGone gone) { device_gone_ = std::move(gone); }
+  // Told when a flush or FUA request has just completed: the worst moment for a loss of power.
+  void set_made_durable(std::function<void()> told) { made_durable_ = std::move(told); }
 
   // A living client from now on. `fresh`: the one before it is dead, and this one knows nothing.
   void serve(BlockDevice& device, bool fresh);
@@ -98,6 +100,7 @@ class Workload {
   Oracle oracle_;
   LossAllowed loss_allowed_;
   DeviceGone device_gone_;
+  std::function<void()> made_durable_;
   BlockDevice* device_ = nullptr;
   std::uint64_t device_generation_ = 0;  // answers of an older device are nobody's
   std::map<OpNumber, OpenRequest> open_;

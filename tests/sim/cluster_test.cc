@@ -92,6 +92,7 @@ TEST(SimCluster, F24_when_all_power_is_lost_flushed_data_is_back_and_any_loss_is
   for (std::uint64_t seed = 1; seed <= 2 * scenario_seeds; ++seed) {
     RunOptions options = calm(seed);
     options.faults.power_loss_all = 3 * seconds;
+    options.faults.strike_after_flush = one_in(20);
     told += run_good(options).workload.lost_positions;
   }
   EXPECT_GT(told, 0u) << "some unflushed data must have been lost, and said so";
