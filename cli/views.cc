@@ -202,7 +202,9 @@ Colour colour_of_replica(const std::string& state) {
 
 std::string policy_name(const pb::Volume& v) {
   if (v.policy() != "in-sync") return v.policy();
-  if (v.min_in_sync() == static_cast<std::uint32_t>(v.replicas_size())) return "all";
+  const auto replicas = static_cast<std::uint32_t>(v.replicas_size());
+  if (v.min_in_sync() == replicas) return "all";
+  if (v.min_in_sync() + 1 == replicas) return "in-sync";  // its default; with 2 also best-effort
   if (v.min_in_sync() == 1) return "best-effort";
   return fmt::format("in-sync (at least {})", v.min_in_sync());
 }

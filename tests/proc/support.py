@@ -50,6 +50,15 @@ def wait_for(condition, seconds, what):
         time.sleep(0.02)
 
 
+def gone(pid):
+    """No such process, or only what its parent has not collected yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def expect(condition, what):
     if not condition:
         raise AssertionError(what() if callable(what) else what)
@@ -146,6 +155,8 @@ class Cluster:
         pid = self.pid(name)
         expect(pid is not None, f"{name} does not run")
         os.kill(pid, number)
+        if number == signal.SIGKILL:  # it holds its port and locks until the kernel is done with it
+            wait_for(lambda: gone(pid), 30, f"the end of {name}, pid {pid}")
         return pid
 
     def start(self, name, *more):

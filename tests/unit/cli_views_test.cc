@@ -75,9 +75,11 @@ TEST(CliViews, policies_carry_the_name_that_says_most) {
   pb::Volume v = example();
   EXPECT_EQ(policy_name(v), "all");
   v.set_min_in_sync(2);
-  EXPECT_EQ(policy_name(v), "in-sync (at least 2)");
+  EXPECT_EQ(policy_name(v), "in-sync");
   v.set_min_in_sync(1);
   EXPECT_EQ(policy_name(v), "best-effort");
+  v.mutable_replicas()->RemoveLast();
+  EXPECT_EQ(policy_name(v), "in-sync") << "asked for by that name, with the default of two copies";
   v.set_policy("quorum");
   EXPECT_EQ(policy_name(v), "quorum");
 }
