@@ -27,6 +27,7 @@ bool all_zero(std::span<const std::byte> bytes) {
 
 struct SlotView {
   bool zero = true;            // every sector is
+  bool hole = false;           // some sector is: no whole page was ever written here
   std::uint64_t greatest = 0;  // generation of any sector that verifies
   std::uint8_t bad = 0;        // sectors that do not verify, or are of another generation
 };
@@ -37,7 +38,10 @@ SlotView view_slot(std::span<const std::byte> slot, std::uint64_t number, std::u
   bool verifies[sectors_per_page] = {};
   for (std::size_t i = 0; i < sectors_per_page; ++i) {
     const auto sector = slot.subspan(i * sector_bytes, sector_bytes);
-    if (all_zero(sector)) continue;
+    if (all_zero(sector)) {
+      view.hole = true;
+      continue;
+    }
     view.zero = false;
     DiskSector head;
     std::memcpy(&head, sector.data(), sizeof head);
@@ -76,8 +80,10 @@ PageChoice choose_slot(std::span<const std::byte> both, std::uint64_t number, st
     const SlotView view = view_slot(
         both.subspan(static_cast<std::size_t>(slot) * page_bytes, page_bytes), number, magic);
     if (view.zero) continue;
+    // Torn at its first write: a page that was written whole has no empty sector. The other slot.
+    if (view.greatest == 0 && view.hole) continue;
     if (view.greatest == 0) {
-      // Not one sector says how old it is: it may be the newest. Only below the floor all are old.
+      // Not one sector says how old it is: it may be the newest.
       if (choice.generation == 0) {
         choice = PageChoice{slot, 0, 0xff};
       } else {

@@ -297,7 +297,19 @@ TEST(WalMap, OfTwoSlotsTheNewestCommittedCountsAndATornOneDoesNot) {
   choice = choose_slot(both(sealed(5), rotten), 3, entry_magic, generations);
   EXPECT_EQ(choice.slot, 1);
   EXPECT_EQ(choice.bad_sectors, 1u << 2);
-  // Not one sector verifies: it may have been the newest.
+  // The first write of a slot was torn, so that no sector of it verifies: the other slot.
+  std::vector<std::byte> first(page_bytes);
+  std::copy_n(newer.begin(), 20, first.begin());
+  for (const auto& other : {absent, sealed(5)}) {
+    const int right = other == absent ? -1 : 1;
+    choice = choose_slot(both(first, other), 3, entry_magic, generations);
+    EXPECT_EQ(choice.slot, right);
+    EXPECT_EQ(choice.bad_sectors, 0);
+    choice = choose_slot(both(other, first), 3, entry_magic, generations);
+    EXPECT_EQ(choice.slot, right < 0 ? -1 : 0);
+    EXPECT_EQ(choice.bad_sectors, 0);
+  }
+  // Not one sector verifies, and none is empty: it may have been the newest.
   std::vector<std::byte> garbage(page_bytes, std::byte{0x77});
   choice = choose_slot(both(sealed(5), garbage), 3, entry_magic, generations);
   EXPECT_EQ(choice.bad_sectors, 0xff);
