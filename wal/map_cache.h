@@ -2,9 +2,9 @@
 //
 // A page has two slots on disk, next to each other; eight sectors each with page number, generation
 // and CRC. The current slot is the newest with a committed generation. A slot whose greatest
-// generation is not committed was torn by a crash: the other one. So was a slot with an empty sector
-// in which none verifies: its first write. Any other sector of the current slot that does not verify
-// is rot, never silently the older slot.
+// generation is not committed was torn by a crash: the other one. So was a slot with an empty
+// sector in which none verifies: its first write. Any other sector of the current slot that does
+// not verify is rot, never silently the older slot.
 // Life cycle: sized at open. Thread: the owner's. Pages with pins or changes stay; others may go.
 // Errors: a read error or rot is kept with the page (error(), bad sectors); changed pages are
 // written to their other slot by the checkpoint only.
