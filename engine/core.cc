@@ -6,6 +6,7 @@
 
 #include "engine/base/mutant.h"
 #include "engine/engine.h"
+#include "engine/generation.h"
 #include "engine/projection.h"
 
 namespace seawall {
@@ -61,7 +62,7 @@ void Engine::settle() {
     step_down("too many replicas have promised a higher epoch", true);
   }
   replica_.advance(primary_.phase() == PrimaryPhase::waiting);
-  primary_.advance();
+  if (primary_.phase() != PrimaryPhase::waiting || !replica_.log_busy()) primary_.advance();
   if (context_.ticking) primary_.tick();
   // Whoever ticks has no other tick in mind: it may be one that was asked for before last_wake_.
   if (context_.ticking) last_wake_.reset();
@@ -94,6 +95,7 @@ void Engine::step_down(const char* reason, bool want_failover) {
 void Engine::on(const event::Opened& event) {
   CHECK(event.facts != nullptr);
   context_.facts = *event.facts;
+  if (!context_.options.generation->restart_rejoin.keeps_marker) context_.facts.marker.reset();
   context_.log.adopt(context_.facts);
   for (const RecordHeader& header : event.tail) {
     CHECK(header.lsn <= context_.facts.marks.written);
@@ -193,6 +195,7 @@ void Engine::take(const Assignment& assignment) {
     refuse(assignment, reason);
     return;
   }
+  replica_.cut_before_promotion();
   primary_.begin();
 }
 

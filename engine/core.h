@@ -29,6 +29,9 @@
 
 namespace seawall {
 
+struct Generation;  // engine/generation.h
+extern const Generation generation_v2;
+
 inline constexpr std::size_t commands_max = 1024;
 using Commands = BoundedVector<Command, commands_max>;
 
@@ -44,6 +47,7 @@ struct CoreOptions {
   std::uint32_t stream_bytes = 1 * limits::MiB;   // one StreamLog
   std::uint64_t live_window_bytes = 16 * limits::MiB;  // unacknowledged live bytes a peer
   std::uint32_t base_window = 8;               // extents on their way to a rebuild
+  const Generation* generation = &generation_v2;  // anything else in the simulator only
 };
 
 // What was dropped because it was of an older epoch, session, link or revision; by cause.

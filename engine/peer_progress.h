@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "engine/barrier.h"
+#include "engine/generation.h"
 #include "engine/session.h"
 
 namespace seawall {
@@ -59,6 +60,8 @@ struct Peer {
   Lsn last_chunk;                     // end of the last finished StreamLog
   LogPin pin;                         // of the session
   LogPin reserve;                     // of the row, after a session: the way back by catch-up
+  LogWay log_way = LogWay::reserved;  // of the session
+  std::optional<ProcessStart> met;    // of its last handshake in this epoch
   BaseLane base;
 
   Lsn head_at_handshake;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/mutant.h"
+#include "engine/generation.h"
 #include "engine/quorum.h"
 
 namespace seawall {
@@ -144,7 +145,8 @@ void Primary::update_watermarks() {
     stable_ = prefix;
   }
   const bool ready = completes_when_stable() ? stable_.has_value() : committed_.has_value();
-  if (phase_ == PrimaryPhase::proving && (ready || MUTANT(M22))) {
+  const bool proves = context_.options.generation->promotion.proves_term && !MUTANT(M22);
+  if (phase_ == PrimaryPhase::proving && (ready || !proves)) {
     phase_ = PrimaryPhase::serving;
     requests_.start_epoch(term_start_);
   }

@@ -121,6 +121,7 @@ class Primary {
   [[nodiscard]] bool window_open(const Peer& peer) const;
   void maybe_prove(Peer& peer);
   void note_floor(Peer& peer);
+  void note_in_sync(Peer& peer);
   void note_grant(Peer& peer, Instant echo);
   void progress(Peer& peer, Lsn written, Lsn durable, Lsn applied);
   void peer_timers(Peer& peer);

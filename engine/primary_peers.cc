@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/base/mutant.h"
+#include "engine/generation.h"
 #include "engine/primary.h"
 
 namespace seawall {
@@ -145,7 +146,9 @@ void Primary::close(Peer& peer, SessionEnd end) {
     if (peer.in_sync) ++peer.flaps;
     if (end == SessionEnd::divergence) ++context_.counters.alarms;
     peer.end_session(session_end_name(end));
-    if (peer.reserve.held() && context_.fill_percent >= reserve_dropped_percent) {
+    const SpaceRule space = context_.options.generation->catchup_convergence;
+    const bool tight = context_.fill_percent >= reserve_dropped_percent;
+    if (space == SpaceRule::absent_at_once || (space == SpaceRule::by_need && tight)) {
       peer.reserve.release();
     }
   }
@@ -209,7 +212,14 @@ void Primary::on(Peer& peer, const message::HelloReply& reply) {
   own.epoch = epoch_;
   own.log = context_.log.view(context_.facts);
   own.trimmed = context_.facts.marks.trimmed;
-  Plan plan = recovery_plan(own, *reply.facts);
+  const Generation& generation = *context_.options.generation;
+  const Acquaintance known{peer.met.has_value(), peer.met != reply.facts->process_start};
+  peer.met = reply.facts->process_start;
+  Plan plan = generation.recoverability.plan(own, *reply.facts, known);
+  peer.log_way = generation.can_attempt_catchup(plan, known);
+  if (plan.kind == PlanKind::catch_up && peer.log_way == LogWay::none) {
+    plan = Plan{PlanKind::full, Lsn{}, false, "may not catch up"};
+  }
   if (peer.escalated && plan.kind != PlanKind::refuse) {
     plan.kind = PlanKind::full;
     plan.reason = "escalated";
@@ -224,6 +234,9 @@ void Primary::execute(Peer& peer, const Plan& plan, const ReplicaFacts& facts) {
   switch (plan.kind) {
     case PlanKind::refuse: close(peer, SessionEnd::wrong_incarnation); return;
     case PlanKind::attach:
+      start_stream(peer, plan.common, facts);
+      if (context_.options.generation->recoverability.attach_is_in_sync) note_in_sync(peer);
+      return;
     case PlanKind::catch_up: start_stream(peer, plan.common, facts); return;
     case PlanKind::rewind:
       peer.become(PeerState::rewinding, context_.now + context_.options.progress_deadline);
@@ -243,7 +256,9 @@ void Primary::start_stream(Peer& peer, Lsn common, const ReplicaFacts& facts) {
   peer.floor = facts.floor;
   note_floor(peer);
   // Judged and reserved in one step; the pin moves with durable acknowledgements only.
-  peer.pin = LogPin(context_, std::max(durable, context_.facts.marks.trimmed).next());
+  if (peer.log_way == LogWay::reserved) {
+    peer.pin = LogPin(context_, std::max(durable, context_.facts.marks.trimmed).next());
+  }
   peer.reserve.release();
   peer.counting_since = context_.now;
   send(peer, message::StartStream{from, facts.chain, context_.log.head()});
@@ -319,12 +334,18 @@ void Primary::on(Peer& peer, const message::BarrierDone& done) {
   note_floor(peer);
   peer.proved = std::max(peer.proved.value_or(Lsn{}), *proves);
   if (peer.proof_target && *peer.proved >= *peer.proof_target && !peer.in_sync) {
-    peer.in_sync = true;
-    peer.escalated = false;
-    peer.failures = 0;
-    peer.counting_since = context_.now;
-    peer.reason = "";
+    note_in_sync(peer);
   }
+}
+
+void Primary::note_in_sync(Peer& peer) {
+  peer.in_sync = true;
+  peer.escalated = false;
+  peer.failures = 0;
+  peer.counting_since = context_.now;
+  peer.reason = "";
+  if (peer.log_way == LogWay::reserved) return;  // since its plan was made
+  peer.pin = LogPin(context_, std::max(*peer.durable, context_.facts.marks.trimmed).next());
 }
 
 // --- the stream: one tape, one cursor ---
@@ -443,6 +464,7 @@ void Primary::peer_timers(Peer& peer) {
 // A full log gives up reservations of the absent first, then that of the slowest.
 void Primary::on_log_space() {
   if (context_.fill_percent >= tight_percent && committed_) want_barrier(*committed_);
+  if (context_.options.generation->catchup_convergence == SpaceRule::never) return;
   if (context_.fill_percent < reserve_dropped_percent) return;
   Peer* slowest = nullptr;
   for (Peer& peer : peers_) {

@@ -4,6 +4,7 @@
 
 #include "engine/base/chain.h"
 #include "engine/base/mutant.h"
+#include "engine/generation.h"
 
 namespace seawall {
 namespace {
@@ -99,6 +100,12 @@ void Replica::on(const message::Hello& hello, LinkId link, const message::Envelo
     ++context_.counters.stale_session;
     // A copy of the Hello that opened this session: an answer would end that one at its primary.
     if (asked != session_) nack(link, envelope, message::NackReason::stale);
+    return;
+  }
+  const bool forgotten = !context_.assignment.has_value() &&
+                         context_.options.generation->restart_rejoin.waits_for_assignment;
+  if (forgotten) {
+    nack(link, envelope, message::NackReason::refused);
     return;
   }
   if (context_.log_failed || context_.supers_busy()) {
@@ -267,6 +274,15 @@ void Replica::on(const message::Rewind& rewind) {
   context_.emit(command::RewindLog{rewind.to});
 }
 
+// An older generation's new primary: what it does not know to be stable goes.
+void Replica::cut_before_promotion() {
+  const auto keeps = context_.options.generation->promotion.keeps;
+  const std::optional<Lsn> upto = keeps(context_.facts.marks, held_stable_);
+  if (!upto || *upto >= context_.log.head()) return;
+  rewinding_ = true;
+  context_.emit(command::RewindLog{*upto});
+}
+
 void Replica::adopt_log(const ReplicaFacts& facts) {
   const Epoch promised = std::max(context_.facts.promised, facts.promised);
   const Epoch seen_epoch = context_.facts.seen_epoch;
@@ -319,7 +335,9 @@ void Replica::take_record(const message::Append& append) {
   const bool of_this_history = header.term >= context_.log.head_term() &&
                                header.term <= session_.epoch &&
                                chain_next(context_.log.head_chain(), header) == header.chain;
-  if (!of_this_history) {
+  if (!context_.options.generation->recoverability.verifies_lineage) {
+    header.term = std::max(header.term, context_.log.head_term());
+  } else if (!of_this_history) {
     ++context_.counters.alarms;
     refuse(message::NackReason::divergence);
     return;

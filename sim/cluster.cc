@@ -40,6 +40,7 @@ Cluster::Cluster(Scheduler& scheduler, Trace& trace, Verdict& verdict, const Run
     network_.set_address(number, "n" + std::to_string(number));
   }
   volume_ = VolumeId{prng_.next(), prng_.next() | 1};
+  controller_.set_generation(options.generation);
   scheduler_.set_after_task([this](Owner owner) { after_task(owner); });
 }
 
@@ -118,6 +119,15 @@ void Cluster::stop(NodeNumber node, bool power_lost) {
 
 void Cluster::crash(NodeNumber node) { stop(node, false); }
 void Cluster::lose_power(NodeNumber node) { stop(node, true); }
+
+void Cluster::move(NodeNumber node, const std::string& address) {
+  CHECK(!running(node));
+  network_.set_address(node, address);
+}
+
+void Cluster::set_slow_disk(NodeNumber node, Micros extra) { machine(node).disks.set_slow(extra); }
+
+const Process* Cluster::process(NodeNumber node) const { return machine(node).process.get(); }
 
 void Cluster::pause(NodeNumber node) {
   if (!running(node)) return;
@@ -270,6 +280,7 @@ void Cluster::sample() {
     if (m->process == nullptr) continue;
     m->process->host().for_each_replica([this](runtime::VolumeHost& host) {
       if (host.core() == nullptr || host.state() != runtime::VolumeHost::State::open) return;
+      if (!options_.is_v2()) return;
       lineage_.sample(host.core()->facts());
       lineage_.sample(host.core()->status());
     });

@@ -46,6 +46,10 @@ class Cluster {
   void lose_power(NodeNumber node);
   // From now on nothing dies by itself in the middle of blocking work.
   void calm() { may_crash_ = false; }
+  // The machine has another address from its next start on.
+  void move(NodeNumber node, const std::string& address);
+  void set_slow_disk(NodeNumber node, Micros extra);
+  [[nodiscard]] const Process* process(NodeNumber node) const;  // nullptr: none runs
   void pause(NodeNumber node);
   void resume(NodeNumber node);
 

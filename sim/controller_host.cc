@@ -21,7 +21,7 @@ void ControllerHost::start() {
   CHECK(core_ == nullptr);
   owner_ = scheduler_.new_owner();
   trace_.add(TraceRecord{scheduler_.now(), What::controller_start, 0});
-  core_ = std::make_unique<controller::Core>();
+  core_ = std::make_unique<controller::Core>(core_options_);
   std::vector<controller::VolumeRecord> volumes;
   for (const auto& [id, record] : store_) volumes.push_back(record);
   std::vector<controller::NodeRecord> nodes;

@@ -29,6 +29,7 @@ class ControllerHost {
   void crash();
   [[nodiscard]] bool running() const { return core_ != nullptr; }
   void set_lost_replies(Ratio ratio) { lost_reply_ = ratio; }
+  void set_generation(const Generation* generation) { core_options_.generation = generation; }
 
   // `done` runs once, with the answer of the core. The caller gives `request` its operation.
   using Done = std::function<void(const controller::Answer&)>;
@@ -65,6 +66,7 @@ class ControllerHost {
   ControlNet& net_;
   Prng prng_;
   Ratio lost_reply_{0, 1};
+  controller::Options core_options_;
   std::unique_ptr<controller::Core> core_;
   Owner owner_;
   std::map<VolumeId, controller::VolumeRecord> store_;

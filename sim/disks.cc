@@ -20,9 +20,9 @@ ReplicaDisks::ReplicaDisks(Scheduler& scheduler, Trace& trace, std::uint32_t nod
 Micros ReplicaDisks::draw_latency(const wal::Op& op) {
   switch (op.kind) {
     case wal::Op::Kind::read: return prng_.range(5, 5 + options_.disk_read_max);
-    case wal::Op::Kind::sync: return prng_.range(20, 20 + options_.disk_sync_max);
+    case wal::Op::Kind::sync: return extra_ + prng_.range(20, 20 + options_.disk_sync_max);
     case wal::Op::Kind::write:
-      return prng_.range(5, 5 + options_.disk_write_max) +
+      return extra_ + prng_.range(5, 5 + options_.disk_write_max) +
              (op.dsync ? prng_.below(options_.disk_sync_max + 1) : 0);
   }
   return 0;

@@ -30,6 +30,8 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   void plug(Owner owner) { owner_ = owner; }
   // The process died, or the machine lost power; before the process is destroyed.
   void crash(bool power_lost);
+  // Every write and flush takes so much longer; 0: as drawn.
+  void set_slow(Micros extra) { extra_ = extra; }
   // From the n-th change on, nothing reaches any of the disks; a crash must follow.
   void stop_after(std::uint64_t changes);
 
@@ -57,6 +59,7 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   const RunOptions& options_;
   Prng prng_;
   Owner owner_;
+  Micros extra_ = 0;
   std::map<ReplicaId, Entry> entries_;
   std::uint64_t ops_ = 0;
 };

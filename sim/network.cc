@@ -173,6 +173,7 @@ void Network::transmit(std::uint64_t id, int side) {
 void Network::put_on_wire(Stream& stream, int side, std::vector<std::byte> bytes, bool last) {
   Direction& out = stream.out[side];
   Micros due = out.wire.empty() ? scheduler_.now() : out.wire.back().due;
+  const Micros extra = hosts_[stream.ends[0].node].extra + hosts_[stream.ends[1].node].extra;
   std::size_t at = 0;
   do {
     Chunk chunk;
@@ -182,7 +183,7 @@ void Network::put_on_wire(Stream& stream, int side, std::vector<std::byte> bytes
     chunk.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(at),
                        bytes.begin() + static_cast<std::ptrdiff_t>(at + length));
     at += length;
-    due = std::max(due, scheduler_.now() + draw_latency());
+    due = std::max(due, scheduler_.now() + draw_latency() + extra);
     chunk.due = due;
     chunk.last = last;
     chunk.cut = length > 0 && prng_.chance(options_.cut);
@@ -221,6 +222,7 @@ void Network::arrive(std::uint64_t id, int side) {
   out.wire.pop_front();
   out.wire_bytes -= chunk.bytes.size();
   stats_.bytes += chunk.bytes.size();
+  hosts_[to.node].bytes += chunk.bytes.size();
   trace(What::bytes, to.node, id, static_cast<std::uint64_t>(side), chunk.bytes.size(),
         digest(chunk.bytes));
   if (to.transport == nullptr) {

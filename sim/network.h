@@ -67,6 +67,12 @@ class Network {
 
   // The address at which a node listens. At most one process listens at a time.
   void set_address(NodeNumber node, const std::string& address);
+  [[nodiscard]] const std::string& address(NodeNumber node) const {
+    return hosts_.at(node).address;
+  }
+  // What this node sends and receives takes so much longer; 0: as everything else.
+  void set_slow(NodeNumber node, Micros extra) { hosts_[node].extra = extra; }
+  [[nodiscard]] std::uint64_t bytes_to(NodeNumber node) const { return hosts_.at(node).bytes; }
   void set_powered(NodeNumber node, bool powered);
 
   // One direction between two nodes.
@@ -124,6 +130,8 @@ class Network {
   struct Host {
     std::string address;
     bool powered = true;
+    Micros extra = 0;
+    std::uint64_t bytes = 0;  // that arrived here
     NodeTransport* listener = nullptr;
   };
 

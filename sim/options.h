@@ -6,10 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "engine/control.h"
+#include "engine/core.h"
 #include "sim/network.h"
 
 namespace seawall::sim {
@@ -57,6 +59,10 @@ struct RunOptions {
   WorkloadOptions workload;
   FaultOptions faults;
   bool canary = false;  // plants nondeterminism, for the test of the harness
+  const Generation* generation = &generation_v2;
+  // Told of every command of every Core; for measures, never for decisions.
+  std::function<void(NodeNumber node, const Core& core, const Command& command)> watch;
+  [[nodiscard]] bool is_v2() const { return generation == &generation_v2; }
 };
 
 // What the command line fixes; the rest stays drawn.

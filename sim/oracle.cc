@@ -112,6 +112,7 @@ std::string Oracle::judge(Block& block, std::uint64_t lba, std::span<const std::
   ++reads_judged_;
   const auto stamp = read_stamp(bytes, lba);
   if (!stamp.has_value()) {
+    wrong_.lost = true;
     return "block " + std::to_string(lba) + " holds bytes that nobody wrote there";
   }
   const auto matches = [&](const Version& v) {
@@ -126,6 +127,7 @@ std::string Oracle::judge(Block& block, std::uint64_t lba, std::span<const std::
     ++allowed;
   }
   if (allowed == 0) {
+    note_wrong(block, *stamp, open);
     return "block " + std::to_string(lba) + " shows stamp " + std::to_string(*stamp) +
            ", which is not among what it may hold: " + describe(lba);
   }
@@ -135,6 +137,19 @@ std::string Oracle::judge(Block& block, std::uint64_t lba, std::span<const std::
   // Zeroes of several operations look alike: which one was seen is known only when it is one.
   if (allowed == 1) shown->seen = std::min(shown->seen, now);
   return {};
+}
+
+void Oracle::note_wrong(const Block& block, Stamp shown, const Open& open) {
+  bool completed = false;  // what the block must show, or may
+  bool all_completed = true;
+  for (const Version& v : block.versions) {
+    if (!v.zeroing && v.op == shown && !v.answered_ok && v.op != 0) wrong_.shown = true;
+    if (v.buried < open.begun) continue;
+    completed = completed || v.answered_ok;
+    all_completed = all_completed && v.answered_ok;
+  }
+  if (completed && all_completed) wrong_.lost = true;
+  else wrong_.shown = true;
 }
 
 void Oracle::begin_flush(OpNumber op) {

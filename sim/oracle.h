@@ -52,6 +52,13 @@ class Oracle {
   // Completed, unflushed data was lost within the rules.
   void unflushed_data_was_lost();
 
+  // What the last wrong answer meant.
+  struct Wrong {
+    bool lost = false;   // something completed, or durable, is not what the block shows
+    bool shown = false;  // something never completed was shown and is gone, or comes back
+  };
+  [[nodiscard]] const Wrong& last_wrong() const { return wrong_; }
+
   [[nodiscard]] std::uint64_t reads_judged() const { return reads_judged_; }
   [[nodiscard]] std::uint64_t blocks() const { return blocks_.size(); }
   // For a failure report: the versions of a block.
@@ -90,6 +97,7 @@ class Oracle {
   void prune(Block& block) const;
   [[nodiscard]] Time oldest_read() const;
   Open close(OpNumber op, Open::Kind kind);
+  void note_wrong(const Block& block, Stamp shown, const Open& open);
   std::string judge(Block& block, std::uint64_t lba, std::span<const std::byte> bytes,
                     const Open& open, Time now);
 
@@ -100,6 +108,7 @@ class Oracle {
   Time now_ = 0;
   Time flushed_ = 0;  // a flush that was asked then has completed
   std::uint64_t reads_judged_ = 0;
+  Wrong wrong_;
 };
 
 }  // namespace seawall::sim

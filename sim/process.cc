@@ -15,12 +15,14 @@ constexpr std::size_t arena_bytes = 48 << 20;
 constexpr Micros heartbeat_every = 250 * ms;
 constexpr std::uint64_t pool_bytes = 1ull << 40;
 
-runtime::NodeHostOptions host_options(NodeNumber node, std::uint64_t boot, ProcessStart start) {
+runtime::NodeHostOptions host_options(NodeNumber node, std::uint64_t boot, ProcessStart start,
+                                      const std::string& address, const Generation* generation) {
   runtime::NodeHostOptions options;
   options.node = NodeId{node};
   options.name = "n" + std::to_string(node);
   options.pool_id = "pool" + std::to_string(node);
-  options.data_address = "n" + std::to_string(node);
+  options.data_address = address;
+  options.core.generation = generation;
   options.process_start = start;
   options.boot.hi = node;
   options.boot.lo = boot;
@@ -123,7 +125,11 @@ class Process::Watcher final : public runtime::StepWatcher {
         note(text);
       }
     }
-    for (const Command& command : commands) count(command);
+    for (const Command& command : commands) {
+      count(command);
+      if (world_.options.watch) world_.options.watch(node_, core, command);
+    }
+    if (!world_.options.is_v2()) return;  // older generations are judged by what clients see
     const char* broken = check_state(core);
     if (broken == nullptr && !opening_) broken = check_delta(before_, snapshot(core));
     if (broken == nullptr) broken = check_commands(core, commands);
@@ -173,7 +179,9 @@ Process::Process(const World& world_of_run, NodeNumber node, Micros clock_offset
       shard_(std::make_unique<runtime::Shard>(runtime::Shard{
           clock_, transport_, timers_, blocking_, *edge_, pool_, *scratch_, watcher_.get()})),
       host_(std::make_unique<runtime::NodeHost>(*shard_, disks,
-                                                host_options(node, boot, process_start_))),
+                                                host_options(node, boot, process_start_,
+                                                             world_.network.address(node),
+                                                             world_.options.generation))),
       disks_(disks) {
   disks_.plug(owner_);
 }
@@ -226,7 +234,7 @@ void Process::send_register() {
   hello.node = NodeId{node_};
   hello.name = "n" + std::to_string(node_);
   hello.pool_id = "pool" + std::to_string(node_);
-  hello.data_address = "n" + std::to_string(node_);
+  hello.data_address = world_.network.address(node_);
   hello.boot_hi = node_;
   hello.boot_lo = boot_;
   hello.process_start = process_start_;

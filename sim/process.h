@@ -62,7 +62,7 @@ class Process {
   BlockDevice* attach(const control::AttachmentView& view);
 
   // For the checkers.
-  runtime::NodeHost& host() { return *host_; }
+  [[nodiscard]] runtime::NodeHost& host() const { return *host_; }
   [[nodiscard]] std::size_t slots_in_use() const { return pool_.in_use(); }
   [[nodiscard]] std::string describe() const;
 

@@ -159,6 +159,11 @@ void Workload::answered(OpNumber op, ClientStatus status, std::span<const std::b
   if (issuing_ && !entry.then) arm(prng_.below(options_.think_max + 1));
 }
 
+void Workload::wrong(const std::string& what) {
+  if (on_wrong_) on_wrong_(what);
+  else verdict_.fail(Failure::safety, what);
+}
+
 void Workload::judge(const IoRequest& request, ClientStatus status,
                      std::span<const std::byte> data) {
   const Ended how = status == ClientStatus::ok ? Ended::ok : Ended::failed;
@@ -166,7 +171,7 @@ void Workload::judge(const IoRequest& request, ClientStatus status,
   if (request.kind == ClientOp::read) {
     std::string wrong = oracle_.end_read(request.op, how, data);
     if (!wrong.empty()) {
-      verdict_.fail(Failure::safety, "read " + std::to_string(request.op) + ": " + wrong);
+      this->wrong("read " + std::to_string(request.op) + ": " + wrong);
     }
     if (how == Ended::ok) ++stats_.reads_ok;
   } else if (request.kind == ClientOp::flush) {
@@ -182,10 +187,8 @@ void Workload::judge(const IoRequest& request, ClientStatus status,
     case ClientStatus::position_lost:
       ++stats_.lost_positions;
       if (loss_allowed_ && !loss_allowed_()) {
-        verdict_.fail(
-            Failure::safety,
-            "the client was told that data it had seen is gone, but no more machines lost "
-            "power than the configuration tolerates");
+        wrong("the client was told that data it had seen is gone, but no more machines lost power "
+              "than the configuration tolerates");
       }
       oracle_.unflushed_data_was_lost();
       if (device_gone_) device_gone_(status);

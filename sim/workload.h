@@ -52,6 +52,8 @@ class Workload {
            const WorkloadOptions& options, bool durable_completions);
 
   void set_loss_allowed(LossAllowed allowed) { loss_allowed_ = std::move(allowed); }
+  // Wrong answers go to it instead of ending the run.
+  void set_on_wrong(std::function<void(const std::string&)> told) { on_wrong_ = std::move(told); }
   void set_device_gone(DeviceGone gone) { device_gone_ = std::move(gone); }
   // Told when a flush or FUA request has just completed: the worst moment for a loss of power.
   void set_made_durable(std::function<void()> told) { made_durable_ = std::move(told); }
@@ -70,6 +72,8 @@ class Workload {
 
   // Reads every block that was ever written; `done` runs when all answers were judged.
   void read_everything(std::function<void()> done);
+  // One request of the caller's choice; false: nobody takes it now.
+  bool submit(IoRequest request, std::function<void(bool ok)> then);
   // One flush, and later one write: proofs that the volume works.
   void flush(std::function<void(bool ok)> done);
   void write_one(std::function<void(bool ok)> done);
@@ -87,7 +91,7 @@ class Workload {
   void arm(Micros delay);
   void issue_one();
   IoRequest draw();
-  bool submit(IoRequest request, std::function<void(bool)> then);
+  void wrong(const std::string& what);
   void answered(OpNumber op, ClientStatus status, std::span<const std::byte> data);
   void judge(const IoRequest& request, ClientStatus status, std::span<const std::byte> data);
   void next_sweep_read();
@@ -100,6 +104,7 @@ class Workload {
   Oracle oracle_;
   LossAllowed loss_allowed_;
   DeviceGone device_gone_;
+  std::function<void(const std::string&)> on_wrong_;
   std::function<void()> made_durable_;
   BlockDevice* device_ = nullptr;
   std::uint64_t device_generation_ = 0;  // answers of an older device are nobody's

@@ -50,6 +50,7 @@ Probe probe_members(const VolumeRecord& record, const VolumeSeen& seen, const No
 
 FailoverReason suspect(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
                        Instant now, const Options& options, const char* text) {
+  if (!options.generation->promotion.probes) return FailoverReason{true, text, ""};
   const Probe probe = probe_members(record, seen, nodes, now, options);
   if (probe.granted) {
     return FailoverReason{false, "", "the primary is silent, but its replicas still hear it"};
@@ -180,20 +181,41 @@ std::vector<FenceReport> usable_reports(const VolumeRecord& record, const Volume
   return reports;
 }
 
+// An older generation's word: what was said in passing, behind no promise.
+std::vector<FenceReport> positions_of_heartbeats(const VolumeRecord& record,
+                                                 const VolumeSeen& seen, const NodesSeen& nodes,
+                                                 Instant now, const Options& options) {
+  std::vector<FenceReport> reports;
+  for (const ReplicaRecord& replica : record.replicas) {
+    const ReplicaStatus* status = fresh_status(replica, seen, nodes, now, options);
+    if (status == nullptr || status->log_failed || !record.is_member(replica.id)) continue;
+    FenceReport report;
+    report.volume = record.id;
+    report.epoch = *record.pending;
+    report.facts.replica = replica.id;
+    report.facts.process_start = nodes.at(replica.node).record.process_start;
+    report.facts.seen_epoch = status->epoch;
+    report.facts.marks = status->marks;
+    reports.push_back(report);
+  }
+  return reports;
+}
+
 // The primary that asked to be replaced wins again only if nobody else can: a report that is set
 // aside is one that has not come.
-PromotionDecision choose(const VolumeRecord& record, const VolumeSeen& seen, PromotionFacts facts) {
+PromotionDecision choose(const VolumeRecord& record, const VolumeSeen& seen, PromotionFacts facts,
+                         const Promotion& promotion) {
   if (record.epoch != Epoch(0) && seen.failover_epoch == record.epoch) {
     const std::vector<FenceReport> others = usable_reports(record, seen, true);
     facts.reports = others;
-    const PromotionDecision decision = decide_promotion(facts);
+    const PromotionDecision decision = promotion.decide(facts);
     if (decision.kind == PromotionKind::promote || decision.kind == PromotionKind::wait_for_more) {
       return decision;
     }
   }
   const std::vector<FenceReport> all = usable_reports(record, seen, false);
   facts.reports = all;
-  return decide_promotion(facts);
+  return promotion.decide(facts);
 }
 
 }  // namespace
@@ -201,7 +223,9 @@ PromotionDecision choose(const VolumeRecord& record, const VolumeSeen& seen, Pro
 void plan_fencing(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
                   Instant now, const Options& options, Plan& plan) {
   CHECK(record.pending);
-  deliver_fences(record, seen, nodes, now, options, plan);
+  if (options.generation->promotion.fences) {
+    deliver_fences(record, seen, nodes, now, options, plan);
+  }
   PromotionFacts facts;
   facts.config = &record.config;
   facts.pending = *record.pending;
@@ -212,7 +236,15 @@ void plan_fencing(const VolumeRecord& record, const VolumeSeen& seen, const Node
   if (seen.enough_since && !more_may_come(record, seen, nodes, now, options)) {
     facts.since_enough = Duration(limits::choice_wait_ms_max);
   }
-  const PromotionDecision decision = choose(record, seen, facts);
+  const Promotion& promotion = options.generation->promotion;
+  PromotionDecision decision;
+  if (promotion.fences) {
+    decision = choose(record, seen, facts, promotion);
+  } else {
+    const auto said = positions_of_heartbeats(record, seen, nodes, now, options);
+    facts.reports = said;
+    decision = promotion.decide(facts);
+  }
   plan.waiting = decision.reason;
   plan.reports_enough = decision.kind == PromotionKind::wait_for_more;
   if (decision.kind != PromotionKind::promote) return;
@@ -226,7 +258,8 @@ void plan_fencing(const VolumeRecord& record, const VolumeSeen& seen, const Node
   next.winner_start = decision.winner_start;
   next.winner_position = decision.winner_position;
   next.after_power_loss = decision.after_power_loss;
-  next.primary_node_start = seen.find(decision.winner)->report_node_start;
+  next.primary_node_start = promotion.fences ? seen.find(decision.winner)->report_node_start
+                                             : decision.winner_start;
   plan.change = make_change(std::move(next), "assigned", fields_of(decision));
   plan.deliveries.clear();
 }

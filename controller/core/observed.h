@@ -14,6 +14,7 @@
 
 #include "controller/core/record.h"
 #include "engine/control.h"
+#include "engine/generation.h"
 
 namespace seawall::controller {
 
@@ -26,6 +27,7 @@ struct Options {
   Duration failover_pause_first{100};
   Duration calm{5'000};           // serving for so long: the next failover is a first one
   std::size_t requests_max = 16;  // that wait for one volume
+  const Generation* generation = &generation_v2;  // anything else in the simulator only
 };
 
 struct NodeSeen {
