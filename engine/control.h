@@ -56,7 +56,15 @@ struct Assignment {
   ProcessStart winner_start;
   Position winner_position;
   bool after_power_loss = false;
+  // The configuration that is wanted: the primary brings its newcomers up and proposes it when they
+  // count (config_change.h). Its in-sync set is empty: who is in it is known only then.
+  std::optional<Configuration> wish;
   friend constexpr bool operator==(const Assignment&, const Assignment&) = default;
+
+  // A newcomer is assigned, so that it can be rebuilt, and counts nowhere before it is a member.
+  [[nodiscard]] constexpr bool names(ReplicaId replica) const {
+    return config.members.contains(replica) || (wish && wish->members.contains(replica));
+  }
 };
 
 // Asks for a durable promise to refuse every lower epoch.
@@ -109,6 +117,11 @@ struct PeerStatus {
 };
 
 enum class Role : std::uint8_t { none, replica, promoting, primary, stepped_down };
+
+// One word each, lower case and stable: traces, logs and users see them.
+const char* role_name(Role role);
+const char* replica_state_name(ReplicaState state);
+const char* recovery_kind_name(RecoveryKind kind);
 
 // What a heartbeat carries for one replica.
 struct ReplicaStatus {

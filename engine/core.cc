@@ -160,7 +160,7 @@ void Engine::on(const event::Assigned& event) {
       return;
     }
   }
-  if (!assignment.config.members.contains(context_.facts.replica)) {
+  if (!assignment.names(context_.facts.replica)) {
     on(event::Removed{});
     return;
   }

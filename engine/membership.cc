@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "engine/base/mutant.h"
+#include "engine/config_change.h"
 #include "engine/primary.h"
+#include "engine/quorum.h"
 
 namespace seawall {
 namespace {
@@ -19,10 +21,14 @@ Instant Membership::readd_at(const Peer& peer) const {
   return peer.counting_since + Duration{readd_after.value() << doublings};
 }
 
+bool Membership::has_settled(const Peer& peer) {
+  if (context_.now >= readd_at(peer)) return true;
+  context_.want_wake(readd_at(peer));
+  return false;
+}
+
 void Membership::advance() {
   if (!primary_.active()) return;
-  const Configuration& config = context_.assignment->config;
-  if (config.policy != Policy::in_sync) return;
   if (change_ && obsolete()) change_.reset();
   if (!change_) begin();
   if (!change_ || change_->moved) return;
@@ -35,17 +41,23 @@ void Membership::advance() {
   if (change_->proposed) context_.want_wake(change_->propose_again);
 }
 
-// What has not been proposed yet is given up when its reason is gone.
-bool Membership::obsolete() const {
+// What has not been proposed yet is given up when its reason is gone: nothing has relied on it.
+bool Membership::obsolete() {
   if (change_->proposed) return false;
+  if (change_->kind == Kind::wish) {
+    const std::optional<Configuration> step = step_to_wish();
+    return !step || !(*step == change_->wanted);
+  }
   const Peer* peer = primary_.peer(change_->cause);
   if (peer == nullptr) return true;
-  return change_->shrinks == peer->eligible();
+  return (change_->kind == Kind::shrink) == peer->eligible();
 }
 
 void Membership::begin() {
-  if (begin_shrink()) return;
-  begin_grow();
+  const bool in_sync = context_.assignment->config.policy == Policy::in_sync;
+  if (in_sync && begin_shrink()) return;
+  if (begin_wish()) return;
+  if (in_sync) begin_grow();
 }
 
 bool Membership::begin_shrink() {
@@ -64,33 +76,96 @@ bool Membership::begin_shrink() {
     wanted.in_sync.erase_if([&](ReplicaId id) { return id == peer.id; });
   }
   if (wanted.in_sync.size() == config.in_sync.size()) return false;
-  start(wanted, cause, true);
+  start(wanted, cause, Kind::shrink);
   return true;
 }
 
 bool Membership::begin_grow() {
   const Configuration& config = context_.assignment->config;
   for (const Peer& peer : primary_.peers()) {
-    if (config.in_sync.contains(peer.id) || !peer.in_sync || !peer.eligible()) continue;
-    if (context_.now < readd_at(peer)) {
-      context_.want_wake(readd_at(peer));
-      continue;
-    }
+    if (!config.members.contains(peer.id) || config.in_sync.contains(peer.id)) continue;
+    if (!counts(peer.id) || !has_settled(peer)) continue;
     Configuration wanted = config;
-    std::size_t place = 0;
-    while (place < wanted.in_sync.size() && wanted.in_sync[place] < peer.id) ++place;
-    wanted.in_sync.insert_at(place, peer.id);
-    start(wanted, peer.id, false);
+    ReplicaSet added;
+    added.push_back(peer.id);
+    wanted.in_sync = united(config.in_sync, added);
+    start(wanted, peer.id, Kind::grow);
     return true;
   }
   return false;
 }
 
-void Membership::start(const Configuration& wanted, ReplicaId cause, bool shrinks) {
+// --- the wish ---
+
+bool Membership::counts(ReplicaId replica) const {
+  if (replica == context_.facts.replica) return true;
+  const Peer* peer = primary_.peer(replica);
+  return peer != nullptr && peer->in_sync && peer->eligible();
+}
+
+bool Membership::has_quorum(const Configuration& next) const {
+  std::size_t present = 0;
+  for (const ReplicaId member : next.members) present += counts(member) ? 1 : 0;
+  return present >= write_quorum(next.members.size());
+}
+
+// Who counts now. One that is silent, but not for long enough to be given up, is waited for.
+bool Membership::choose_in_sync(Configuration& next) {
+  const Configuration& config = context_.assignment->config;
+  next.in_sync.clear();
+  for (const ReplicaId member : next.members) {
+    const Peer* peer = primary_.peer(member);
+    if (counts(member)) {
+      const bool required = config.policy == Policy::quorum || config.in_sync.contains(member) ||
+                            peer == nullptr || has_settled(*peer);
+      if (required) next.in_sync.push_back(member);
+      continue;
+    }
+    if (config.policy == Policy::in_sync && !config.in_sync.contains(member)) continue;
+    if (peer->eligible()) return false;  // its proof is on the way
+    const Instant gone_at = peer->missing_since + context_.options.suspicion;
+    if (context_.now < gone_at) {
+      context_.want_wake(gone_at);
+      return false;
+    }
+  }
+  return next.in_sync.size() >= next.min_in_sync;
+}
+
+std::optional<Configuration> Membership::step_to_wish() {
+  const Assignment& assignment = *context_.assignment;
+  if (!assignment.wish) return std::nullopt;
+  Configuration next = *assignment.wish;
+  next.members = members_of_step(*assignment.wish, context_.facts.replica);
+  if (fulfils(assignment.config, next)) return std::nullopt;
+  for (const ReplicaId member : next.members) {
+    if (assignment.config.members.contains(member)) continue;
+    const Peer* peer = primary_.peer(member);
+    if (peer == nullptr || !counts(member) || !has_settled(*peer)) return std::nullopt;
+  }
+  const bool possible =
+      next.policy == Policy::quorum ? has_quorum(next) : choose_in_sync(next);
+  return possible ? std::optional(next) : std::nullopt;
+}
+
+bool Membership::begin_wish() {
+  const std::optional<Configuration> step = step_to_wish();
+  if (!step) return false;
+  ReplicaId cause = context_.facts.replica;
+  for (const ReplicaId member : step->members) {
+    if (!context_.assignment->config.members.contains(member)) cause = member;
+  }
+  start(*step, cause, Kind::wish);
+  return true;
+}
+
+// --- the proposal ---
+
+void Membership::start(const Configuration& wanted, ReplicaId cause, Kind kind) {
   Change change;
   change.wanted = wanted;
   change.cause = cause;
-  change.shrinks = shrinks;
+  change.kind = kind;
   change.target = context_.log.head();
   change_ = change;
   primary_.want_barrier(change_->target);

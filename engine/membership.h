@@ -1,9 +1,10 @@
-// Membership: changes of the configuration that the primary asks for (policy in-sync).
+// Membership: every change of the configuration, by one joint rule (protocol.md section 3).
 //
-// A member of the in-sync set that is gone is asked out, one that is in sync again is asked in.
-// From before the proposal until its outcome is known, acks, barriers and leases satisfy both sets;
-// it is proposed only when a barrier at the head of its moment has satisfied the new one. One at a
-// time.
+// Three reasons: a member of the in-sync set is gone and is asked out; one that is in sync again is
+// asked in; the controller wishes for another configuration (members, policy, minInSync,
+// writeCache). From before the proposal until its outcome is known, acks, barriers and leases
+// satisfy both configurations; it is proposed only when a barrier at the head of its moment has
+// satisfied the new one, so that a dead member can be left out. One at a time.
 // Life cycle: reset with every epoch. Thread: the Core's.
 #pragma once
 
@@ -27,7 +28,7 @@ class Membership {
   void on_configuration() { change_.reset(); }
   void on_refused(const ConfigRefusal& refusal);
 
-  // The set that is asked for; both count while it is there.
+  // The configuration that is asked for; both count while it is there.
   [[nodiscard]] std::optional<Configuration> wanted() const {
     if (!change_) return std::nullopt;
     return change_->wanted;
@@ -35,10 +36,11 @@ class Membership {
   [[nodiscard]] bool proposed() const { return change_ && change_->proposed; }
 
  private:
+  enum class Kind : std::uint8_t { shrink, grow, wish };
   struct Change {
     Configuration wanted;
-    ReplicaId cause;
-    bool shrinks = false;
+    ReplicaId cause;                 // wish: a newcomer, or the primary
+    Kind kind = Kind::shrink;
     Lsn target;                      // proven durable on the wanted set before it is proposed
     bool proposed = false;
     Instant propose_again;
@@ -47,9 +49,17 @@ class Membership {
 
   void begin();
   bool begin_shrink();
+  bool begin_wish();
   bool begin_grow();
-  void start(const Configuration& wanted, ReplicaId cause, bool shrinks);
-  [[nodiscard]] bool obsolete() const;
+  // The next step to the wish, if all that it will rely on counts now.
+  std::optional<Configuration> step_to_wish();
+  bool choose_in_sync(Configuration& next);
+  [[nodiscard]] bool has_quorum(const Configuration& next) const;
+  [[nodiscard]] bool counts(ReplicaId replica) const;  // eligible and shown in sync
+  // A returning member, or a newcomer, that has stayed for as long as its flaps ask.
+  bool has_settled(const Peer& peer);
+  void start(const Configuration& wanted, ReplicaId cause, Kind kind);
+  [[nodiscard]] bool obsolete();
   void propose();
   [[nodiscard]] Instant readd_at(const Peer& peer) const;
 

@@ -17,6 +17,7 @@ void Primary::begin() {
   term_start_ = Lsn{};
   committed_.reset();
   stable_.reset();
+  shown_ = Lsn{};
   peers_.clear();
   session_counter_ = 0;
   barriers_.reset();
@@ -144,6 +145,7 @@ void Primary::update_watermarks() {
   if (prefix && committed_ && *prefix >= term_start_ && (!stable_ || *prefix > *stable_)) {
     stable_ = prefix;
   }
+  shown_ = visible();
   const bool ready = completes_when_stable() ? stable_.has_value() : committed_.has_value();
   const bool proves = context_.options.generation->promotion.proves_term && !MUTANT(M22);
   if (phase_ == PrimaryPhase::proving && (ready || !proves)) {
@@ -170,7 +172,7 @@ bool Primary::outvoted() const {
 
 Lsn Primary::visible() const {
   const std::optional<Lsn>& frontier = completes_when_stable() ? stable_ : committed_;
-  return frontier.value_or(Lsn{});
+  return std::max(shown_, frontier.value_or(Lsn{}));
 }
 
 void Primary::prove_self() {

@@ -153,6 +153,7 @@ class Primary {
   Epoch epoch_;
   Lsn term_start_;
   std::optional<Lsn> committed_, stable_;
+  Lsn shown_;  // may have completed: a change to writeCache none does not take it back
   Peers peers_;
   std::uint64_t session_counter_ = 0;
   BarrierPlan barriers_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/base/mutant.h"
+#include "engine/config_change.h"
 #include "engine/generation.h"
 #include "engine/primary.h"
 
@@ -15,6 +16,7 @@ constexpr std::uint64_t chunk_records = 256;
 constexpr int sends_per_step = 32;
 constexpr int drops_per_step = 64;
 constexpr Duration wait_max{10'000};
+constexpr Duration calm{120'000};  // in sync for so long: its flaps are forgotten
 constexpr std::uint8_t reserve_dropped_percent = 75;
 constexpr std::uint8_t pin_dropped_percent = 92;
 
@@ -50,15 +52,18 @@ Peer* Primary::find_peer(ReplicaId id) {
   return nullptr;
 }
 
-// Rows follow the configuration: removed members go at once, new endpoints end their sessions.
+// Rows follow the assignment, newcomers included: those that it no longer names go at once, new
+// endpoints end their sessions.
 void Primary::sync_peers() {
   const Assignment& assignment = *context_.assignment;
   for (std::size_t i = peers_.size(); i > 0; --i) {
-    if (assignment.config.members.contains(peers_[i - 1].id) || MUTANT(M14)) continue;
+    if (assignment.names(peers_[i - 1].id) || MUTANT(M14)) continue;
     drop_peer(peers_[i - 1]);
     peers_.erase_at(i - 1);
   }
-  for (const ReplicaId member : assignment.config.members) {
+  const ReplicaSet& members = assignment.config.members;
+  const ReplicaSet all = assignment.wish ? united(members, assignment.wish->members) : members;
+  for (const ReplicaId member : all) {
     if (member == context_.facts.replica) continue;
     Peer* row = find_peer(member);
     if (row == nullptr) {
@@ -143,7 +148,8 @@ void Primary::close(Peer& peer, SessionEnd end) {
   const SessionRule rule = rule_of(end);
   if (peer.open()) {
     if (peer.eligible()) peer.missing_since = context_.now;
-    if (peer.in_sync) ++peer.flaps;
+    const bool lasted = peer.in_sync && context_.now >= peer.counting_since + calm;
+    if (peer.in_sync) peer.flaps = lasted ? 1 : peer.flaps + 1;
     if (end == SessionEnd::divergence) ++context_.counters.alarms;
     peer.end_session(session_end_name(end));
     const SpaceRule space = context_.options.generation->catchup_convergence;

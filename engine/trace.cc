@@ -70,31 +70,6 @@ const char* record_kind_name(RecordKind kind) {
   return "?";
 }
 
-const char* role_name(Role role) {
-  switch (role) {
-    case Role::none: return "none";
-    case Role::replica: return "replica";
-    case Role::promoting: return "promoting";
-    case Role::primary: return "primary";
-    case Role::stepped_down: return "stepped_down";
-  }
-  return "?";
-}
-
-const char* replica_state_name(ReplicaState state) {
-  switch (state) {
-    case ReplicaState::in_sync: return "in_sync";
-    case ReplicaState::catching_up: return "catching_up";
-    case ReplicaState::rebuilding: return "rebuilding";
-    case ReplicaState::rewinding: return "rewinding";
-    case ReplicaState::proving: return "proving";
-    case ReplicaState::unreachable: return "unreachable";
-    case ReplicaState::failed: return "failed";
-    case ReplicaState::unknown: return "unknown";
-  }
-  return "?";
-}
-
 const char* nack_reason_name(message::NackReason reason) {
   switch (reason) {
     case message::NackReason::gap: return "gap";

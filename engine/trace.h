@@ -55,8 +55,6 @@ void render(TraceWriter& out, const ReplicaFacts& facts);
 const char* client_op_name(ClientOp op);
 const char* client_status_name(ClientStatus status);
 const char* record_kind_name(RecordKind kind);
-const char* role_name(Role role);
-const char* replica_state_name(ReplicaState state);
 const char* nack_reason_name(message::NackReason reason);
 
 }  // namespace seawall

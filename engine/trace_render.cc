@@ -105,6 +105,9 @@ void words(Out& out, const event::Assigned& e) {
   out << " epoch=" << e.assignment->epoch << " revision=" << e.assignment->revision.value()
       << " primary=" << e.assignment->primary << " ";
   words(out, e.assignment->config);
+  if (!e.assignment->wish) return;
+  out << " wish ";
+  words(out, *e.assignment->wish);
 }
 void words(Out& out, const event::Fence& e) { out << "Fence epoch=" << e.request.epoch; }
 void words(Out& out, const event::ProposalRefused& e) {

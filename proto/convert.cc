@@ -159,6 +159,15 @@ void write_assignment(const Assignment& in, v1::Assignment& out) {
   out.set_winner_start(in.winner_start.value());
   write_position(in.winner_position, *out.mutable_winner_position());
   out.set_after_power_loss(in.after_power_loss);
+  if (in.wish) to_proto(*in.wish, *out.mutable_wish());
+}
+
+// Members and newcomers together are bounded, as the primary has one row for each.
+bool read_wish(const v1::Configuration& in, Assignment& out) {
+  if (!from_proto(in, out.wish.emplace())) return false;
+  std::size_t all = out.config.members.size();
+  for (const ReplicaId member : out.wish->members) all += out.config.members.contains(member) ? 0 : 1;
+  return all <= limits::members_max;
 }
 
 bool read_assignment(const v1::Assignment& in, Assignment& out) {
@@ -180,6 +189,7 @@ bool read_assignment(const v1::Assignment& in, Assignment& out) {
   out.winner_start = ProcessStart(in.winner_start());
   out.winner_position = read_position(in.winner_position());
   out.after_power_loss = in.after_power_loss();
+  if (in.has_wish() && !read_wish(in.wish(), out)) return false;
   return out.size.value() <= limits::volume_bytes_max / limits::block_bytes;
 }
 
@@ -257,12 +267,14 @@ void write(const control::Refuse& in, v1::ControllerMessage& message) {
   to_proto(in.refusal.volume, *out.mutable_volume());
   out.set_epoch(in.refusal.epoch.value());
   out.set_base(in.refusal.base.value());
+  out.set_current(in.refusal.current.value());
 }
 
 bool read(const v1::Refuse& in, control::Refuse& out) {
   from_proto(in.volume(), out.refusal.volume);
   out.refusal.epoch = Epoch(in.epoch());
   out.refusal.base = Revision(in.base());
+  out.refusal.current = Revision(in.current());
   return true;
 }
 

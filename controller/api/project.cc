@@ -17,43 +17,6 @@ const char* word_of(VolumeState state) {
   return "unknown";
 }
 
-const char* word_of(Role role) {
-  switch (role) {
-    case Role::none: return "none";
-    case Role::replica: return "replica";
-    case Role::promoting: return "promoting";
-    case Role::primary: return "primary";
-    case Role::stepped_down: return "stepped_down";
-  }
-  return "none";
-}
-
-const char* word_of(ReplicaState state) {
-  switch (state) {
-    case ReplicaState::in_sync: return "in_sync";
-    case ReplicaState::catching_up: return "catching_up";
-    case ReplicaState::rebuilding: return "rebuilding";
-    case ReplicaState::rewinding: return "rewinding";
-    case ReplicaState::proving: return "proving";
-    case ReplicaState::unreachable: return "unreachable";
-    case ReplicaState::failed: return "failed";
-    case ReplicaState::unknown: return "unknown";
-  }
-  return "unknown";
-}
-
-const char* word_of(RecoveryKind kind) {
-  switch (kind) {
-    case RecoveryKind::none: return "none";
-    case RecoveryKind::attach: return "attach";
-    case RecoveryKind::rewind: return "rewind";
-    case RecoveryKind::catch_up: return "catch_up";
-    case RecoveryKind::delta: return "delta";
-    case RecoveryKind::full: return "full";
-  }
-  return "none";
-}
-
 std::string node_name(const Core& core, NodeId id) {
   const auto at = core.nodes().find(id);
   return at == core.nodes().end() ? std::string() : at->second.record.name;
@@ -67,7 +30,7 @@ void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRec
   out.set_address(replica.address);
   out.set_endpoint_version(replica.endpoint.value());
   out.set_role("none");
-  out.set_state(word_of(health.state));
+  out.set_state(replica_state_name(health.state));
   out.set_reason(health.reason);
   out.set_member(record.is_member(replica.id));
   out.set_in_sync_member(record.config.policy == Policy::in_sync &&
@@ -76,7 +39,7 @@ void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRec
   if (health.status != nullptr) {
     const ReplicaStatus& status = *health.status;
     const bool there = health.state != ReplicaState::unreachable;
-    out.set_role(there ? word_of(status.role) : "none");
+    out.set_role(there ? role_name(status.role) : "none");
     out.set_promised(status.promised.value());
     out.set_epoch(status.epoch.value());
     out.set_written(status.marks.written.value());
@@ -87,7 +50,7 @@ void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRec
     if (status.stable) out.set_stable(status.stable->value());
   }
   if (health.peer != nullptr) {
-    out.set_session_kind(word_of(health.peer->kind));
+    out.set_session_kind(recovery_kind_name(health.peer->kind));
     out.set_session_epoch(health.peer->session.epoch.value());
     out.set_session_counter(health.peer->session.counter);
     out.set_bytes_total(health.peer->bytes_total);

@@ -124,6 +124,7 @@ control::Assign assign() {
   assignment.winner_start = ProcessStart(~0ULL);
   assignment.winner_position = Position{Term(5), Lsn(40)};
   assignment.after_power_loss = true;
+  assignment.wish = configuration();
   assign.volume_name = "v";
   assign.addresses = addresses();
   return assign;
@@ -160,7 +161,7 @@ TEST(ProtoConvert, every_field_of_every_message_to_a_node_survives) {
       control::DeleteReplica{1, volume, ReplicaId(1)},
       assign(),
       control::Fence{FenceRequest{volume, ReplicaId(1), Epoch(6), Revision(8)}},
-      control::Refuse{ConfigRefusal{volume, Epoch(6), Revision(8)}},
+      control::Refuse{ConfigRefusal{volume, Epoch(6), Revision(8), Revision(9)}},
       view()};
   static_assert(std::size(all) == std::variant_size_v<control::ToNode>);
   for (const control::ToNode& message : all) {
