@@ -52,6 +52,7 @@ void Peer::end_session(const char* why) {
   if (pin.held()) reserve = std::move(pin);
   base = BaseLane{};
   state = PeerState::down;
+  plan.reset();
   written.reset();
   durable.reset();
   applied.reset();

@@ -16,6 +16,7 @@
 
 #include "engine/barrier.h"
 #include "engine/generation.h"
+#include "engine/recovery_plan.h"
 #include "engine/session.h"
 
 namespace seawall {
@@ -47,6 +48,7 @@ struct Peer {
 
   PeerState state = PeerState::down;
   std::uint64_t session = 0;          // of the open one; 0: none
+  std::optional<PlanKind> plan;       // of this session, once it is made
   std::optional<Lsn> written, durable, applied;  // acknowledged in this session
   std::optional<Lsn> proved;          // durable, by a barrier of this session
   bool counts = false;                // lineage verified, no marker

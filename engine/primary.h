@@ -15,6 +15,7 @@
 #include "engine/lease.h"
 #include "engine/membership.h"
 #include "engine/peer_progress.h"
+#include "engine/plan_journal.h"
 #include "engine/recovery_plan.h"
 #include "engine/requests.h"
 
@@ -80,6 +81,7 @@ class Primary {
   [[nodiscard]] const Membership& membership() const { return membership_; }
   [[nodiscard]] Requests& requests() { return requests_; }
   [[nodiscard]] const Requests& requests() const { return requests_; }
+  [[nodiscard]] const PlanJournal& journal() const { return journal_; }
   [[nodiscard]] std::size_t tape_size() const { return tape_.size(); }
 
  private:
@@ -140,6 +142,10 @@ class Primary {
   void on(Peer& peer, const message::RebuildComplete& complete);
   void on(Peer& peer, const message::MarkerCleared& cleared);
 
+  // plan_journal.cc
+  void journal_plan(Peer& peer, const Plan& plan, const ReplicaFacts& facts);
+  void journal(const Peer& peer, PlanStage stage, SessionEnd end = SessionEnd::epoch_over);
+
   // primary_rebuild.cc: the source of a full rebuild
   void start_rebuild(Peer& peer, const ReplicaFacts& facts);
   void pump_base(Peer& peer);
@@ -167,6 +173,7 @@ class Primary {
   RingBuffer<TapeEntry, tape_max> tape_;  // contiguous, ends at the head; for streams that catch up
   std::uint64_t tape_bytes_ = 0;
   AttachmentId newest_attachment_;        // ever granted in this process
+  PlanJournal journal_;
   TermTable rebuild_terms_;               // what the last StartRebuild pointed to
 };
 

@@ -151,6 +151,7 @@ void Primary::close(Peer& peer, SessionEnd end) {
     const bool lasted = peer.in_sync && context_.now >= peer.counting_since + calm;
     if (peer.in_sync) peer.flaps = lasted ? 1 : peer.flaps + 1;
     if (end == SessionEnd::divergence) ++context_.counters.alarms;
+    journal(peer, PlanStage::ended, end);
     peer.end_session(session_end_name(end));
     const SpaceRule space = context_.options.generation->catchup_convergence;
     const bool tight = context_.fill_percent >= reserve_dropped_percent;
@@ -237,6 +238,7 @@ void Primary::on(Peer& peer, const message::HelloReply& reply) {
 void Primary::execute(Peer& peer, const Plan& plan, const ReplicaFacts& facts) {
   peer.head_at_handshake = context_.log.head();
   peer.reason = plan.reason;
+  journal_plan(peer, plan, facts);
   switch (plan.kind) {
     case PlanKind::refuse: close(peer, SessionEnd::wrong_incarnation); return;
     case PlanKind::attach:
@@ -246,6 +248,7 @@ void Primary::execute(Peer& peer, const Plan& plan, const ReplicaFacts& facts) {
     case PlanKind::catch_up: start_stream(peer, plan.common, facts); return;
     case PlanKind::rewind:
       peer.become(PeerState::rewinding, context_.now + context_.options.progress_deadline);
+      journal(peer, PlanStage::step);
       send(peer, message::Rewind{plan.common});
       return;
     // A delta is a full rebuild that compares first. It is not built yet: everything travels.
@@ -267,6 +270,7 @@ void Primary::start_stream(Peer& peer, Lsn common, const ReplicaFacts& facts) {
   }
   peer.reserve.release();
   peer.counting_since = context_.now;
+  journal(peer, PlanStage::step);
   send(peer, message::StartStream{from, facts.chain, context_.log.head()});
 }
 
@@ -341,6 +345,7 @@ void Primary::on(Peer& peer, const message::BarrierDone& done) {
   peer.proved = std::max(peer.proved.value_or(Lsn{}), *proves);
   if (peer.proof_target && *peer.proved >= *peer.proof_target && !peer.in_sync) {
     note_in_sync(peer);
+    journal(peer, PlanStage::complete);
   }
 }
 

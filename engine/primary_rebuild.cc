@@ -9,6 +9,7 @@ namespace seawall {
 
 void Primary::start_rebuild(Peer& peer, const ReplicaFacts& facts) {
   peer.become(PeerState::freezing, context_.now + context_.options.progress_deadline);
+  journal(peer, PlanStage::step);
   // What it may have acknowledged and is about to give up: its floor, and its old end.
   std::optional<Position> floor = facts.floor;
   const Position old_end{facts.last_term, facts.marks.written};
@@ -32,6 +33,7 @@ void Primary::on_base_frozen(const event::BaseFrozen& done) {
   peer->base.extents = done.extents;
   peer->pin.advance(done.cut.next());
   peer->become(PeerState::preparing, context_.now + context_.options.progress_deadline);
+  journal(*peer, PlanStage::step);
   peer->head_at_handshake = context_.log.head();
   rebuild_terms_ = context_.facts.terms;
   while (!rebuild_terms_.empty() && rebuild_terms_.back().first_lsn > done.cut) {
@@ -47,6 +49,7 @@ void Primary::on(Peer& peer, const message::RebuildReady& ready) {
     return;
   }
   peer.become(PeerState::rebuilding, context_.now + context_.options.progress_deadline);
+  journal(peer, PlanStage::step);
   peer.written = peer.durable = ready.cut;
   peer.cursor = ready.cut.next();
   peer.last_chunk = ready.cut;
@@ -120,6 +123,7 @@ void Primary::on(Peer& peer, const message::RebuildComplete& complete) {
     return;
   }
   peer.become(PeerState::clearing, context_.now + context_.options.progress_deadline);
+  journal(peer, PlanStage::step);
   peer.progress_at = context_.now;
   send(peer, message::RebuildAccepted{complete.durable});
 }
@@ -131,6 +135,7 @@ void Primary::on(Peer& peer, const message::MarkerCleared&) {
   }
   peer.base = BaseLane{};  // the freeze goes
   peer.state = PeerState::streaming;
+  journal(peer, PlanStage::step);
   peer.floor.reset();
   peer.counts = true;
   peer.counting_since = context_.now;

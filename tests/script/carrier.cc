@@ -139,6 +139,10 @@ void Carrier::on(const command::FreezeBase& c) {
   ++node.store.frozen;
   later("base", [cluster = &cluster, node = &node, c] {
     const ModelStore& store = node->store;
+    if (node->failing.erase("freeze") > 0) {
+      cluster->step(*node, event::BaseFrozen{c.peer, c.session});
+      return;
+    }
     node->lanes[c.peer] = store.extents();
     node->lane_sums[c.peer] = {0, 0};
     const Lsn cut = store.applied();
@@ -155,6 +159,10 @@ void Carrier::on(const command::ThawBase& c) {
 
 void Carrier::on(const command::SendBase& c) {
   later("base", [cluster = &cluster, node = &node, c] {
+    if (node->failing.erase("send-base") > 0) {
+      cluster->step(*node, event::BaseSent{c.peer, c.session});
+      return;
+    }
     std::vector<BaseExtent>& lane = node->lanes[c.peer];
     auto& [count, digest] = node->lane_sums[c.peer];
     for (std::uint32_t i = 0; i < c.extents_max && !lane.empty(); ++i) {
@@ -177,6 +185,11 @@ void Carrier::on(const command::SendBase& c) {
 
 void Carrier::on(const command::PrepareRebuild& c) {
   later("base", [cluster = &cluster, node = &node, c, terms = *c.terms] {
+    if (node->failing.erase("prepare") > 0) {
+      const ReplicaFacts same = node->store.facts(node->start);
+      cluster->step(*node, event::RebuildPrepared{c.marker.session, false, &same});
+      return;
+    }
     node->store.prepare_rebuild(c, terms);
     node->base_digest = node->base_written = 0;
     const ReplicaFacts facts = node->store.facts(node->start);
@@ -188,6 +201,10 @@ void Carrier::on(const command::WriteBase& c) {
   BaseExtent extent{c.blocks.lba, c.blocks.last_lsn, c.blocks.present, {}};
   if (c.blocks.slot != no_slot) extent.blocks = node.slots.at(c.blocks.slot);
   later("base", [cluster = &cluster, node = &node, c, extent] {
+    if (node->failing.erase("write-base") > 0) {
+      cluster->step(*node, event::BaseWritten{c.session, c.blocks.sequence});
+      return;
+    }
     node->store.write_extent(extent);
     node->base_digest = digest_of(node->base_digest, extent);
     CHECK(c.blocks.sequence == ++node->base_written);
@@ -198,7 +215,8 @@ void Carrier::on(const command::WriteBase& c) {
 
 void Carrier::on(const command::FlushBase& c) {
   later("base", [cluster = &cluster, node = &node, session = c.session] {
-    cluster->step(*node, event::BaseFlushed{session, true});
+    const bool ok = node->failing.erase("flush-base") == 0;
+    cluster->step(*node, event::BaseFlushed{session, ok});
   });
 }
 

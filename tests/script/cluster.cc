@@ -48,6 +48,7 @@ void Cluster::start(ReplicaId id) {
   node.core = std::make_unique<Core>(own, std::span<std::byte>(node.memory));
   node.start = ProcessStart{100 + ++starts_};
   node.counters = CoreCounters{};
+  node.plan_lines = 0;
   const ReplicaFacts facts = node.store.facts(node.start);
   const std::vector<RecordHeader> tail = node.store.tail();
   step(node, event::Opened{&facts, tail});
@@ -268,6 +269,19 @@ void Cluster::receive(Link& link, ReplicaId to, Packet packet) {
     if (auto* base = std::get_if<message::BaseBlocks>(&packet.message)) base->slot = slot;
   }
   step(node, event::Received{link.id, &packet.envelope, &packet.message});
+}
+
+void Cluster::dial_again(ReplicaId from, ReplicaId to) {
+  if (Link* old = link_between(from, to)) {
+    old->queue[side_of(*old, from)].clear();
+    old->open[side_of(*old, from)] = false;
+  }
+  auto link = std::make_unique<Link>();
+  link->id = LinkId{next_link_++};
+  link->ends[0] = from;
+  link->ends[1] = to;
+  links_.push_back(std::move(link));
+  step(node(from), event::PeerUp{to, links_.back()->id});
 }
 
 void Cluster::break_link(Link& link) {

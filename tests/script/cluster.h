@@ -57,6 +57,7 @@ struct Node {
   bool paused = false;
   std::deque<Op> ops;
   std::set<std::string> held;
+  std::set<std::string> failing;  // freeze, send-base, write-base ...: the next one fails
   std::map<Slot, Stamps> slots;
   std::map<Slot, int> loans;
   std::map<ReplicaId, EndpointVersion> dials;
@@ -66,6 +67,7 @@ struct Node {
   std::map<ReplicaId, std::vector<BaseExtent>> lanes;  // source: extents not sent yet
   std::map<ReplicaId, std::pair<std::uint64_t, std::uint64_t>> lane_sums;  // count, digest
   std::optional<Assignment> assignment;  // last delivered
+  std::uint64_t plan_lines = 0;          // of the journal, as printed last
 };
 
 struct ClientRow {
@@ -115,6 +117,7 @@ class Cluster {
   bool deliver(ReplicaId from, ReplicaId to);
   void receive(Link& link, ReplicaId to, Packet packet);
   void break_link(Link& link);  // both sides notice
+  void dial_again(ReplicaId from, ReplicaId to);  // the dialler's end of the old one is gone
   void cut(ReplicaId a, ReplicaId b) { cuts_.insert(std::minmax(a, b)); }
   bool heal(ReplicaId a, ReplicaId b) { return cuts_.erase(std::minmax(a, b)) > 0; }
 

@@ -153,6 +153,11 @@ void Script::disconnect(const Line& line) {
   cluster.break_link(*link);
 }
 
+// new-link DIALLER ACCEPTOR: while the old one still looks open
+void Script::new_link(const Line& line) {
+  cluster.dial_again(ReplicaId{line.number_at(1)}, ReplicaId{line.number_at(2)});
+}
+
 // checkpoint NODE [upto=] [trim=]: as far as limit, durable and pins allow
 void Script::checkpoint(const Line& line) {
   Node& node = cluster.node(ReplicaId{line.number_at(1)});
@@ -185,6 +190,11 @@ void Script::damage(const Line& line) {
   else if (kind == "regressed") store.damage = Damage::regressed;
   else if (kind != "none") throw std::runtime_error("no such damage");
   if (line.has("floor")) store.floor = parse_position(line.options.at("floor"));
+}
+
+// fail-next NODE freeze|send-base|prepare|write-base|flush-base: once, when it comes
+void Script::fail_next(const Line& line) {
+  cluster.node(ReplicaId{line.number_at(1)}).failing.insert(line.word(2));
 }
 
 void Script::remove(const Line& line) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "engine/engine.h"
 #include "engine/trace.h"
 #include "tests/script/runner.h"
 
@@ -146,6 +147,43 @@ void Script::queue(const Line& line) {
 void Script::sent(const Line& line) {
   for (std::size_t i = 1; i < line.words.size(); ++i) {
     cluster.say(line.words[i] + ": " + brief(std::exchange(cluster.sent[line.words[i]], {})));
+  }
+}
+
+// progress NODE: of the recoveries that it runs
+void Script::progress(const Line& line) {
+  const Node& node = cluster.node(ReplicaId{line.number_at(1)});
+  for (const PeerStatus& peer : node.core->status(cluster.now).peers) {
+    cluster.say(fmt::format("{} {} kind={} KiB total={} left={}", peer.replica.value(),
+                            replica_state_name(peer.state), recovery_kind_name(peer.kind),
+                            peer.bytes_total / limits::KiB, peer.bytes_left / limits::KiB));
+  }
+}
+
+// plans NODE: what its journal has got since it was asked for last
+void Script::plans(const Line& line) {
+  Node& node = cluster.node(ReplicaId{line.number_at(1)});
+  const PlanJournal& journal = node.core->engine().primary().journal();
+  const std::uint64_t fresh = std::min<std::uint64_t>(journal.written() - node.plan_lines,
+                                                      journal.size());
+  node.plan_lines = journal.written();
+  for (std::size_t i = journal.size() - fresh; i < journal.size(); ++i) {
+    const PlanLine& entry = journal[i];
+    std::string text = fmt::format("{} session {}.{} {} {}", entry.replica.value(),
+                                   entry.session.epoch.value(), entry.session.counter,
+                                   plan_name(entry.kind), plan_stage_name(entry.stage));
+    switch (entry.stage) {
+      case PlanStage::planned:
+        text += fmt::format(": {} | it: last={} applied={} | here: head={} trimmed={} common={}",
+                            entry.reason, entry.replica_marks.written.value(),
+                            entry.replica_marks.applied.value(), entry.head.value(),
+                            entry.trimmed.value(), entry.common.value());
+        break;
+      case PlanStage::step: text += fmt::format(": {}", peer_state_name(entry.state)); break;
+      case PlanStage::complete: break;
+      case PlanStage::ended: text += fmt::format(": {}", session_end_name(entry.end)); break;
+    }
+    cluster.say(text);
   }
 }
 

@@ -184,14 +184,17 @@ const std::map<std::string, Script::Command>& Script::commands() {
       {"power-loss", &Script::power_loss}, {"restart", &Script::restart},
       {"pause", &Script::pause},           {"resume", &Script::resume},
       {"cut", &Script::cut},               {"heal", &Script::heal},
-      {"disconnect", &Script::disconnect}, {"checkpoint", &Script::checkpoint},
+      {"disconnect", &Script::disconnect}, {"new-link", &Script::new_link},
+      {"checkpoint", &Script::checkpoint},
       {"fail-log", &Script::fail_log},     {"log-space", &Script::log_space},
       {"damage", &Script::damage},         {"remove", &Script::remove},
       {"status", &Script::status},         {"log", &Script::log},
       {"data", &Script::data},             {"equal", &Script::equal},
       {"queue", &Script::queue},           {"sent", &Script::sent},
-      {"pins", &Script::pins},             {"mode", &Script::mode},
-      {"expect-loss", &Script::expect_loss}};
+      {"pins", &Script::pins},             {"plans", &Script::plans},
+      {"progress", &Script::progress},
+                 {"mode", &Script::mode},
+      {"fail-next", &Script::fail_next},   {"expect-loss", &Script::expect_loss}};
   return table;
 }
 

@@ -81,10 +81,12 @@ class Script {
   void cut(const Line& line);
   void heal(const Line& line);
   void disconnect(const Line& line);
+  void new_link(const Line& line);
   void checkpoint(const Line& line);
   void fail_log(const Line& line);
   void log_space(const Line& line);
   void damage(const Line& line);
+  void fail_next(const Line& line);
   void remove(const Line& line);
   void status(const Line& line);
   void log(const Line& line);
@@ -93,6 +95,8 @@ class Script {
   void queue(const Line& line);
   void sent(const Line& line);
   void pins(const Line& line);
+  void plans(const Line& line);
+  void progress(const Line& line);
   void mode(const Line& line);
   void expect_loss(const Line& line);
 

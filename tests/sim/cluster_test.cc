@@ -173,6 +173,24 @@ TEST(SimCluster, R01_replicas_that_the_log_has_left_behind_are_rebuilt) {
   EXPECT_GE(rebuilds, 3u);
 }
 
+// The writers never stop and the checkpoints of both sides go on while the base travels.
+TEST(SimCluster, R02_a_rebuild_under_live_writes_converges_and_is_equal) {
+  std::uint64_t rebuilds = 0;
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+    RunOptions options = calm(seed);
+    options.log_bytes = 1 << 20;
+    options.workload.volume_blocks = 16384;
+    options.workload.blocks_max = 4;
+    options.workload.queue_depth = 16;
+    options.workload.think_max = 4 * ms;
+    options.workload.hot = percent(0);
+    options.faults.crash = 3 * seconds;
+    options.faults.down_max = 5 * seconds;
+    rebuilds += run_good(options).rebuilds;
+  }
+  EXPECT_GE(rebuilds, 2u);
+}
+
 // A full log whose session had ended waited for a flush and for a session: both waited for it.
 // (Found as seed 75; 1 MiB of log, a deep queue, pauses and resets.)
 TEST(SimCluster, AFullLogNeverWaitsForASession) {

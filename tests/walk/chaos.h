@@ -29,6 +29,8 @@ class Chaos {
   Chaos(std::uint64_t seed, const ChaosOptions& options);
   // "" when all was well, else what went wrong.
   std::string run();
+  // Lines of the plan journals of those that ran at the end: 0 would be a walk without recoveries.
+  [[nodiscard]] std::uint64_t plans() const { return plans_; }
 
  private:
   struct Request {
@@ -51,6 +53,7 @@ class Chaos {
   void heal_everything();
   bool settle();
   std::string final_checks();
+  std::string release_everything();
   [[nodiscard]] std::uint64_t leader() const;  // a serving one, or 0
   void fail(const std::string& why);
 
@@ -67,6 +70,7 @@ class Chaos {
   std::uint64_t leaderless_ = 0;
   bool attached_ = false;
   bool healed_ = false;
+  std::uint64_t plans_ = 0;
   std::string failure_;
 };
 
