@@ -160,22 +160,11 @@ void count_failure(BatchResult& result, Failure failure, std::uint64_t seed) {
   }
 }
 
-void add_workload(WorkloadStats& sum, const WorkloadStats& one) {
-  sum.asked += one.asked;
-  sum.ok += one.ok;
-  sum.failed += one.failed;
-  sum.unanswered += one.unanswered;
-  sum.lost_positions += one.lost_positions;
-  sum.writes_ok += one.writes_ok;
-  sum.reads_ok += one.reads_ok;
-  sum.flushes_ok += one.flushes_ok;
-}
-
 void add_report(BatchResult& result, const Report& report) {
   result.events += report.events;
   result.simulated += report.simulated;
   RunResult& sum = result.sum;
-  add_workload(sum.workload, report.workload);
+  sum.workload += report.workload;
   sum.network.frames += report.network.frames;
   sum.network.bytes += report.network.bytes;
   sum.network.resets += report.network.resets;

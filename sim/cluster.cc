@@ -4,14 +4,10 @@
 #include <utility>
 
 #include "engine/base/check.h"
-#include "engine/quorum.h"
 
 namespace seawall::sim {
 namespace {
 
-constexpr const char* volume_name = "v";
-constexpr std::uint64_t io_timeout_ms = 60'000;
-constexpr Micros attach_again = 100 * ms;
 constexpr std::uint64_t blocking_changes_max = 40;
 
 }  // namespace
@@ -25,10 +21,9 @@ Cluster::Cluster(Scheduler& scheduler, Trace& trace, Verdict& verdict, const Run
       prng_(prng),
       network_(scheduler, trace, prng_.fork()),
       control_net_(scheduler, trace, prng_.fork()),
-      controller_(scheduler, trace, verdict, control_net_, prng_.fork()),
-      lineage_(verdict) {
+      controller_(scheduler, trace, verdict, control_net_, prng_.fork()) {
   const std::uint32_t count = options.nodes + (options.client_apart ? 1 : 0);
-  client_node_ =
+  const NodeNumber client =
       options.client_apart ? count : 1 + static_cast<NodeNumber>(prng_.below(options.nodes));
   for (NodeNumber number = 1; number <= count; ++number) {
     const Micros offset = prng_.below(1000 * seconds);
@@ -39,7 +34,15 @@ Cluster::Cluster(Scheduler& scheduler, Trace& trace, Verdict& verdict, const Run
     machines_.push_back(std::move(machine));
     network_.set_address(number, "n" + std::to_string(number));
   }
-  volume_ = VolumeId{prng_.next(), prng_.next() | 1};
+  const auto add_volume = [&](const VolumeOptions& volume, NodeNumber node) {
+    const std::string name = "v" + std::to_string(volumes_.size() + 1);
+    volumes_.push_back(std::make_unique<VolumeClient>(scheduler_, trace_, verdict_, controller_,
+                                                      *this, volume, name, node, prng_.fork()));
+  };
+  add_volume(options.first_volume(), client);
+  for (const VolumeOptions& more : options.more_volumes) {
+    add_volume(more, 1 + static_cast<NodeNumber>(prng_.below(count)));
+  }
   controller_.set_generation(options.generation);
   scheduler_.set_after_task([this](Owner owner) { after_task(owner); });
 }
@@ -89,7 +92,9 @@ void Cluster::start(NodeNumber node) {
     });
   });
   m.process->start();
-  if (node == client_node_ && workload_ != nullptr && ready_) attach();
+  for (auto& volume : volumes_) {
+    if (volume->node() == node) volume->node_started();
+  }
 }
 
 void Cluster::stop(NodeNumber node, bool power_lost) {
@@ -101,10 +106,8 @@ void Cluster::stop(NodeNumber node, bool power_lost) {
     m.disks.crash(power_lost);  // while the buffers of what is in flight are still there
     m.process->die(power_lost);
     m.process.reset();
-    if (node == client_node_ && workload_ != nullptr) {
-      ++attach_round_;
-      served_ = AttachmentId{};
-      workload_->client_died();
+    for (auto& volume : volumes_) {
+      if (volume->node() == node) volume->node_died();
     }
   } else if (power_lost) {
     m.disks.crash(true);
@@ -143,134 +146,46 @@ void Cluster::resume(NodeNumber node) {
 
 // --- how much may be lost ---
 
-std::size_t Cluster::power_losses_tolerated() const {
-  const std::size_t members = options_.replicas;
-  if (options_.policy == "quorum") return write_quorum(members) - 1;
-  if (options_.policy == "all") return members - 1;
-  if (options_.policy == "best-effort") return 0;
-  return members - 2;  // in-sync with the default minimum of n - 1
+bool Cluster::holds(NodeNumber node, VolumeId volume) const {
+  const auto& entries = machine(node).disks.entries();
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const auto& item) { return item.second.record.volume == volume; });
 }
 
-bool Cluster::may_lose_power(NodeNumber node) const {
-  if (node > options_.nodes || unproven_.contains(node)) return true;
-  if (machine(node).disks.entries().empty()) return true;
-  return unproven_.size() + 1 <= power_losses_tolerated();
+bool Cluster::may_doubt(NodeNumber node) const {
+  return std::all_of(volumes_.begin(), volumes_.end(), [&](const auto& volume) {
+    return !holds(node, volume->id()) || volume->atlas().may_doubt(node);
+  });
 }
 
 void Cluster::count_power_loss(NodeNumber node) {
-  if (machine(node).disks.entries().empty()) return;
-  unproven_.insert(node);
-  if (unproven_.size() > power_losses_tolerated() && options_.write_cache != "none") {
-    loss_allowed_ = true;
+  for (auto& volume : volumes_) {
+    if (holds(node, volume->id())) volume->atlas().power_lost(node);
+  }
+}
+
+void Cluster::disk_damaged(NodeNumber node) {
+  for (auto& volume : volumes_) {
+    if (holds(node, volume->id())) volume->atlas().damaged(node);
   }
 }
 
 // A replica is proven again when its primary counts it as in sync and its intact bit is back.
 void Cluster::note_recoveries() {
-  if (unproven_.empty() || !what_is_not_in_sync().empty()) return;
-  for (const NodeNumber node : unproven_) {
-    bool intact = running(node);
-    if (intact) {
-      machine(node).process->host().for_each_replica([&](runtime::VolumeHost& host) {
+  for (auto& volume : volumes_) {
+    if (!volume->atlas().in_doubt() || !what_is_not_in_sync(*volume).empty()) continue;
+    bool intact = true;
+    for (const NodeNumber node : volume->atlas().unproven()) {
+      Process* process = process_of(node);
+      intact = intact && process != nullptr;
+      if (!intact) break;
+      process->host().for_each_replica([&](runtime::VolumeHost& host) {
+        if (host.volume() != volume->id()) return;
         intact = intact && host.core() != nullptr && host.core()->facts().intact;
       });
     }
-    if (!intact) return;
+    if (intact) volume->atlas().proven(scheduler_.now());
   }
-  unproven_.clear();
-  // The client may hear of it a little later than we see it.
-  const std::uint64_t round = ++proof_round_;
-  scheduler_.after(10 * seconds, world, [this, round] {
-    if (round == proof_round_ && unproven_.empty()) loss_allowed_ = false;
-  });
-}
-
-// --- the volume and its client ---
-
-void Cluster::create_volume(Workload& workload) {
-  workload_ = &workload;
-  controller::CreateVolume request;
-  request.operation = "create-v";
-  request.name = volume_name;
-  request.size_bytes = options_.workload.volume_blocks * limits::block_bytes;
-  request.replicas = options_.replicas;
-  request.policy = options_.policy;
-  request.write_cache = options_.write_cache;
-  request.io_timeout_ms = io_timeout_ms;
-  request.fresh_id = volume_;
-  request.fresh_incarnation = Incarnation{prng_.next(), prng_.next() | 1};
-  controller_.ask(request, [this](const controller::Answer& answer) {
-    if (answer.refusal.has_value()) {
-      // A user asks again with another operation; here nothing may stand in the way for long.
-      if (++create_refusals_ > 100) {
-        verdict_.fail(Failure::liveness, "the volume is refused: " + answer.refusal->message);
-        return;
-      }
-      scheduler_.after(100 * ms, world, [this] { create_volume(*workload_); });
-      return;
-    }
-    ready_ = true;
-    attach();
-  });
-}
-
-void Cluster::attach() {
-  const std::uint64_t round = ++attach_round_;
-  controller::AttachVolume request;
-  request.operation = "attach-" + std::to_string(++last_operation_);
-  request.volume = volume_name;
-  request.node_id = NodeId{client_node_};
-  controller_.ask(request,
-                  [this, round](const controller::Answer& answer) { attached(round, answer); });
-}
-
-void Cluster::attached(std::uint64_t round, const controller::Answer& answer) {
-  if (round != attach_round_) return;  // the client's process has died since
-  const auto again = [this, round] {
-    scheduler_.after(attach_again, world, [this, round] {
-      if (round == attach_round_ && running(client_node_)) attach();
-    });
-  };
-  if (answer.refusal.has_value() || !answer.view.has_value()) return again();
-  serve(round, *answer.view);
-}
-
-void Cluster::serve(std::uint64_t round, const control::AttachmentView& view) {
-  if (round != attach_round_ || !running(client_node_)) return;
-  BlockDevice* device = machine(client_node_).process->attach(view);
-  if (device == nullptr) {
-    // The one before it is not gone yet, or the controller does not know of this process yet.
-    scheduler_.after(attach_again, world, [this, round] {
-      if (round == attach_round_ && running(client_node_)) attach();
-    });
-    return;
-  }
-  served_ = view.attachment;
-  trace_.add(
-      TraceRecord{scheduler_.now(), What::client_reborn, client_node_, view.attachment.value()});
-  // Its predecessor did not live to be told of a loss.
-  if (loss_allowed_) workload_->forgive_loss();
-  workload_->serve(*device, true);
-}
-
-// The device is over, but its process lives: its generation is given back, then a new one asked
-// for.
-void Cluster::device_gone(ClientStatus) {
-  if (served_ == AttachmentId{}) return;
-  const std::uint64_t round = ++attach_round_;
-  controller::DetachVolume request;
-  request.operation = "detach-" + std::to_string(++last_operation_);
-  request.volume = volume_name;
-  request.generation = served_;
-  served_ = AttachmentId{};
-  // Later in this very moment: the device that says so is still telling.
-  scheduler_.after(0, world, [this, round, request] {
-    if (round != attach_round_) return;
-    workload_->client_died();
-    controller_.ask(request, [this, round](const controller::Answer&) {
-      if (round == attach_round_ && running(client_node_)) attach();
-    });
-  });
 }
 
 // --- looking ---
@@ -281,20 +196,30 @@ void Cluster::sample() {
     m->process->host().for_each_replica([this](runtime::VolumeHost& host) {
       if (host.core() == nullptr || host.state() != runtime::VolumeHost::State::open) return;
       if (!options_.is_v2()) return;
-      lineage_.sample(host.core()->facts());
-      lineage_.sample(host.core()->status());
+      OneLineage& lineage = lineages_.try_emplace(host.volume(), verdict_).first->second;
+      lineage.sample(host.core()->facts());
+      lineage.sample(host.core()->status());
     });
   }
   note_recoveries();
 }
 
 std::string Cluster::what_is_not_in_sync() const {
-  const controller::VolumeRecord* record = controller_.volume(volume_);
+  for (const auto& volume : volumes_) {
+    const std::string missing = what_is_not_in_sync(*volume);
+    if (!missing.empty()) return volume->name() + ": " + missing;
+  }
+  return {};
+}
+
+std::string Cluster::what_is_not_in_sync(const VolumeClient& volume) const {
+  const controller::VolumeRecord* record = controller_.volume(volume.id());
   if (record == nullptr) return "no volume";
   if (record->pending.has_value()) return "a failover is under way";
   for (const auto& m : machines_) {
     if (m->process == nullptr) continue;
     for (const ReplicaStatus& status : m->process->host().statuses()) {
+      if (status.volume != volume.id()) continue;
       if (!status.serving || status.epoch != record->epoch) continue;
       if (record->config.policy == Policy::in_sync &&
           record->config.in_sync != record->config.members) {
@@ -312,18 +237,19 @@ std::string Cluster::what_is_not_in_sync() const {
   return "no primary of epoch " + std::to_string(record->epoch.value()) + " serves";
 }
 
-std::vector<ReplicaDisk> Cluster::disks() const {
+std::vector<ReplicaDisk> Cluster::disks(std::size_t volume) const {
   std::vector<ReplicaDisk> all;
   for (const auto& m : machines_) {
     for (const auto& [replica, entry] : m->disks.entries()) {
-      if (entry.complete) all.push_back({replica, entry.record.incarnation, entry.disk.get()});
+      if (!entry.complete || entry.record.volume != volumes_[volume]->id()) continue;
+      all.push_back({replica, entry.record.incarnation, entry.disk.get()});
     }
   }
   return all;
 }
 
 std::string Cluster::what_is_not_at_rest() const {
-  std::optional<Lsn> end;
+  std::map<VolumeId, Lsn> ends;
   for (const auto& m : machines_) {
     if (m->process == nullptr) return "n" + std::to_string(m->number) + " is down";
     if (m->process->slots_in_use() != 0) {
@@ -335,8 +261,8 @@ std::string Cluster::what_is_not_at_rest() const {
     }
     for (const ReplicaStatus& status : m->process->host().statuses()) {
       const Watermarks& marks = status.marks;
-      if (end.has_value() && *end != marks.written) return "logs end at different places";
-      end = marks.written;
+      const auto [end, first] = ends.try_emplace(status.volume, marks.written);
+      if (!first && end->second != marks.written) return "logs end at different places";
       if (marks.durable != marks.written) {
         return "replica " + std::to_string(status.replica.value()) + " is not durable to its end";
       }
@@ -346,8 +272,11 @@ std::string Cluster::what_is_not_at_rest() const {
 }
 
 std::string Cluster::describe() const {
-  std::string text = "controller: " + controller_.waiting(volume_);
-  if (const controller::VolumeRecord* record = controller_.volume(volume_)) {
+  std::string text;
+  for (const auto& volume : volumes_) {
+    text += volume->name() + " controller: " + controller_.waiting(volume->id());
+    const controller::VolumeRecord* record = controller_.volume(volume->id());
+    if (record == nullptr) continue;
     text += " epoch " + std::to_string(record->epoch.value()) + " pending " +
             std::to_string(record->pending.value_or(Epoch{}).value()) + " revision " +
             std::to_string(record->revision.value()) + " primary " +
@@ -360,9 +289,13 @@ std::string Cluster::describe() const {
   return text;
 }
 
-Epoch Cluster::epoch() const {
-  const controller::VolumeRecord* record = controller_.volume(volume_);
-  return record == nullptr ? Epoch{} : record->greatest_epoch();
+std::uint64_t Cluster::failovers() const {
+  std::uint64_t epochs = 0;
+  for (const auto& volume : volumes_) {
+    const controller::VolumeRecord* record = controller_.volume(volume->id());
+    if (record != nullptr) epochs += record->greatest_epoch().value();
+  }
+  return epochs;
 }
 
 }  // namespace seawall::sim

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -21,21 +20,22 @@
 #include "sim/network.h"
 #include "sim/options.h"
 #include "sim/process.h"
-#include "sim/workload.h"
+#include "sim/volume_client.h"
 
 namespace seawall::sim {
 
-class Cluster {
+class Cluster final : public VolumeClient::Machines {
  public:
   Cluster(Scheduler& scheduler, Trace& trace, Verdict& verdict, const RunOptions& options,
           Prng prng);
-  ~Cluster();
+  ~Cluster() override;
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
   [[nodiscard]] NodeNumber machines() const { return static_cast<NodeNumber>(machines_.size()); }
   [[nodiscard]] NodeNumber storage_nodes() const { return options_.nodes; }
-  [[nodiscard]] NodeNumber client_node() const { return client_node_; }
+  [[nodiscard]] std::size_t volumes() const { return volumes_.size(); }
+  VolumeClient& volume(std::size_t index) { return *volumes_.at(index); }
   Network& network() { return network_; }
   ControlNet& control_net() { return control_net_; }
   ControllerHost& controller() { return controller_; }
@@ -53,27 +53,22 @@ class Cluster {
   void pause(NodeNumber node);
   void resume(NodeNumber node);
 
-  // Asks the controller for the volume, then for an attachment of the client's node; again whenever
-  // the client's process has died or its device is gone. `workload` is served from then on.
-  void create_volume(Workload& workload);
-  [[nodiscard]] bool volume_ready() const { return ready_; }
-  void device_gone(ClientStatus status);
+  // No more copies of any volume are in doubt than may, even if this machine lost power now.
+  [[nodiscard]] bool may_doubt(NodeNumber node) const;
+  // The disk of this machine holds wrong bytes from now on.
+  void disk_damaged(NodeNumber node);
 
-  // No more machines have lost power since the replicas were last proven than may, and one more is
-  // allowed to.
-  [[nodiscard]] bool may_lose_power(NodeNumber node) const;
-  [[nodiscard]] bool loss_allowed() const { return loss_allowed_; }
-
-  // Every member in sync by its primary's word, the volume serving. Else says what is missing.
+  // Every member of every volume in sync by its primary's word, the volumes serving. Else says what
+  // is missing.
   [[nodiscard]] std::string what_is_not_in_sync() const;
-  // Every replica's disk, for the final comparison.
-  [[nodiscard]] std::vector<ReplicaDisk> disks() const;
+  // Every replica's disk of a volume, for the final comparison.
+  [[nodiscard]] std::vector<ReplicaDisk> disks(std::size_t volume) const;
   // Pins, slots and requests that should be gone at rest.
   [[nodiscard]] std::string what_is_not_at_rest() const;
   // Looks at all living replicas; called every few milliseconds of simulated time.
   void sample();
   [[nodiscard]] std::string describe() const;
-  [[nodiscard]] Epoch epoch() const;
+  [[nodiscard]] std::uint64_t failovers() const;  // epochs of all volumes
   [[nodiscard]] const Process::Recoveries& recoveries() const { return recoveries_; }
 
  private:
@@ -91,12 +86,11 @@ class Cluster {
   [[nodiscard]] const Machine& machine(NodeNumber node) const { return *machines_.at(node - 1); }
   void stop(NodeNumber node, bool power_lost);
   void count_power_loss(NodeNumber node);
+  Process* process_of(NodeNumber node) override { return machine(node).process.get(); }
+  [[nodiscard]] bool holds(NodeNumber node, VolumeId volume) const;
+  [[nodiscard]] std::string what_is_not_in_sync(const VolumeClient& volume) const;
   void note_recoveries();
-  void attach();
-  void attached(std::uint64_t round, const controller::Answer& answer);
-  void serve(std::uint64_t round, const control::AttachmentView& view);
   void after_task(Owner owner);
-  [[nodiscard]] std::size_t power_losses_tolerated() const;
 
   Scheduler& scheduler_;
   Trace& trace_;
@@ -106,22 +100,12 @@ class Cluster {
   Network network_;
   ControlNet control_net_;
   ControllerHost controller_;
-  OneLineage lineage_;
+  std::map<VolumeId, OneLineage> lineages_;
   Process::Recoveries recoveries_;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::map<Owner, NodeNumber> owners_;
-  NodeNumber client_node_ = 1;
-  VolumeId volume_;
-  bool ready_ = false;
-  Workload* workload_ = nullptr;
-  std::uint64_t attach_round_ = 0;
-  std::uint64_t last_operation_ = 0;
-  AttachmentId served_;  // the generation that serves the workload
-  int create_refusals_ = 0;
+  std::vector<std::unique_ptr<VolumeClient>> volumes_;
   bool may_crash_ = true;
-  std::set<NodeNumber> unproven_;  // lost power, not seen in sync and intact since
-  std::uint64_t proof_round_ = 0;
-  bool loss_allowed_ = false;
 };
 
 }  // namespace seawall::sim

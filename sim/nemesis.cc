@@ -72,7 +72,7 @@ void Nemesis::crash() {
 }
 
 void Nemesis::crash_client() {
-  const NodeNumber node = cluster_.client_node();
+  const NodeNumber node = cluster_.volume(prng_.below(cluster_.volumes())).node();
   if (!cluster_.running(node)) return;
   ++stats_.crashes;
   cluster_.crash(node);
@@ -83,7 +83,7 @@ void Nemesis::crash_client() {
 
 void Nemesis::lose_power() {
   const NodeNumber node = draw_node();
-  if (!options_.beyond_tolerance && !cluster_.may_lose_power(node)) return;
+  if (!options_.beyond_tolerance && !cluster_.may_doubt(node)) return;
   ++stats_.power_losses;
   cluster_.lose_power(node);
   later(prng_.below(options_.down_max + 1), [this, node] {

@@ -13,6 +13,11 @@ Micros rate(Prng& prng, std::uint64_t on, Micros low, Micros high) {
   return wanted ? mean : 0;
 }
 
+std::string draw_policy(Prng& prng) {
+  const std::uint64_t draw = prng.below(100);
+  return draw < 70 ? "quorum" : draw < 85 ? "in-sync" : draw < 93 ? "all" : "best-effort";
+}
+
 void draw_network(Prng& prng, NetworkOptions& network) {
   network.latency_min = prng.range(20, 200);
   network.latency_max = network.latency_min + prng.range(50, 3 * ms);
@@ -68,6 +73,23 @@ void draw_faults(Prng& prng, FaultOptions& faults) {
   faults.pause_max = prng.range(10 * ms, 5 * seconds);
 }
 
+// Other volumes with other policies on the same machines, with a smaller load each.
+void draw_more_volumes(RunOptions& options) {
+  Prng prng(options.seed ^ 0x766f6c756d6573ull);
+  if (!prng.chance(percent(20))) return;
+  const std::uint64_t count = prng.range(1, 3);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    VolumeOptions volume;
+    volume.policy = draw_policy(prng);
+    volume.write_cache = prng.chance(percent(80)) ? "writeback" : "none";
+    volume.replicas = std::min<std::uint32_t>(options.nodes, prng.coin() ? 3 : 2);
+    draw_workload(prng, volume.workload, options.log_bytes);
+    volume.workload.think_max *= 2;
+    if (options.network.chunk_bytes_max < 1000) volume.workload.blocks_max = 1;
+    options.more_volumes.push_back(volume);
+  }
+}
+
 }  // namespace
 
 RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
@@ -76,11 +98,7 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
   options.seed = seed;
   options.nodes = prng.chance(percent(80)) ? 3 : static_cast<std::uint32_t>(prng.range(2, 5));
   options.client_apart = prng.chance(percent(60));
-  const std::uint64_t policy = prng.below(100);
-  options.policy = policy < 70   ? "quorum"
-                   : policy < 85 ? "in-sync"
-                   : policy < 93 ? "all"
-                                 : "best-effort";
+  options.policy = draw_policy(prng);
   options.write_cache = prng.chance(percent(80)) ? "writeback" : "none";
   constexpr std::array<std::uint64_t, 4> logs = {1 << 20, 1 << 20, 4 << 20, 16 << 20};
   options.log_bytes = logs[prng.below(logs.size())];
@@ -109,6 +127,7 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
   options.canary = overrides.canary;
   options.replicas = std::min<std::uint32_t>(options.nodes, 3);
   if (options.nodes >= 5 && prng.coin()) options.replicas = 5;
+  draw_more_volumes(options);
   return options;
 }
 
@@ -148,6 +167,12 @@ std::string describe(const RunOptions& o) {
     add("crash_in_blocking_pct", f.crash_in_blocking.numerator);
   if (f.control_duplicate.numerator != 0)
     add("control_duplicate_pct", f.control_duplicate.numerator);
+  for (const VolumeOptions& v : o.more_volumes) {
+    text += " and volume(policy=" + v.policy + " write_cache=" + v.write_cache;
+    add("replicas", v.replicas);
+    add("volume_blocks", v.workload.volume_blocks);
+    text += ")";
+  }
   if (f.beyond_tolerance) text += " beyond_tolerance";
   return text;
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/control.h"
 #include "engine/core.h"
@@ -42,6 +43,13 @@ struct FaultOptions {
   Micros pause_max = 3 * seconds;
 };
 
+struct VolumeOptions {
+  std::string policy = "quorum";
+  std::string write_cache = "writeback";
+  std::uint32_t replicas = 3;
+  WorkloadOptions workload;
+};
+
 struct RunOptions {
   std::uint64_t seed = 1;
   std::uint32_t nodes = 3;  // with a pool each
@@ -57,7 +65,11 @@ struct RunOptions {
   Micros blocking_max = 5 * ms;
   NetworkOptions network;
   WorkloadOptions workload;
+  std::vector<VolumeOptions> more_volumes;  // beside the first, which is described above
   FaultOptions faults;
+  [[nodiscard]] VolumeOptions first_volume() const {
+    return VolumeOptions{policy, write_cache, replicas, workload};
+  }
   bool canary = false;  // plants nondeterminism, for the test of the harness
   const Generation* generation = &generation_v2;
   // Told of every command of every Core; for measures, never for decisions.

@@ -259,9 +259,12 @@ void Process::receive(const control::ToNode& message) { host_->on_control(messag
 // --- the front end ---
 
 BlockDevice* Process::attach(const control::AttachmentView& view) {
-  if (runtime::Attachment* old = host_->find_attachment(view.volume); old != nullptr) {
-    if (device_ != nullptr) device_->set_attachment(nullptr);
-    retired_.push_back(std::move(device_));  // its last answers come in the next turn
+  std::unique_ptr<Device>& place = devices_[view.volume];
+  if (host_->find_attachment(view.volume) != nullptr) {
+    if (place != nullptr) {
+      place->set_attachment(nullptr);
+      retired_.push_back(std::move(place));  // its last answers come in the next turn
+    }
     host_->detach(view.volume);
   }
   auto device = std::make_unique<Device>(pool_);
@@ -273,9 +276,9 @@ BlockDevice* Process::attach(const control::AttachmentView& view) {
   if (attachment == nullptr) return nullptr;  // the old one is not gone yet
   device->set_attachment(attachment);
   device->set_changed([this] { after_task(); });
-  device_ = std::move(device);
+  place = std::move(device);
   after_task();
-  return device_.get();
+  return place.get();
 }
 
 // --- looking ---

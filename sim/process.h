@@ -93,7 +93,7 @@ class Process {
   std::unique_ptr<runtime::ShardScratch> scratch_;
   std::unique_ptr<runtime::Shard> shard_;
   std::unique_ptr<runtime::NodeHost> host_;
-  std::unique_ptr<Device> device_;
+  std::map<VolumeId, std::unique_ptr<Device>> devices_;
   std::vector<std::unique_ptr<Device>> retired_;
   ReplicaDisks& disks_;
   std::uint64_t heartbeats_ = 0;

@@ -1,7 +1,9 @@
 #include "sim/run.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 
 #include "sim/checkers/equal_replicas.h"
 #include "sim/cluster.h"
@@ -20,13 +22,19 @@ class Run {
       : options_(options),
         trace_(trace),
         prng_(options.seed ^ 0x5ea3a11c0deull),
-        workload_(scheduler_, trace_, verdict_, prng_.fork(), options.workload,
-                  options.write_cache == "none"),
         cluster_(scheduler_, trace_, verdict_, options, prng_.fork()),
         nemesis_(scheduler_, cluster_, prng_.fork(), options.faults) {
-    workload_.set_loss_allowed([this] { return cluster_.loss_allowed(); });
-    workload_.set_made_durable([this] { nemesis_.strike_after_flush(); });
-    workload_.set_device_gone([this](ClientStatus status) { cluster_.device_gone(status); });
+    for (std::size_t i = 0; i < cluster_.volumes(); ++i) {
+      VolumeClient& volume = cluster_.volume(i);
+      // Stamps of two volumes have nothing in common: bytes of another one are wrong bytes.
+      auto workload = std::make_unique<Workload>(
+          scheduler_, trace_, verdict_, prng_.fork(), volume.options().workload,
+          volume.options().write_cache == "none", OpNumber{i} << 40);
+      workload->set_loss_allowed([&volume] { return volume.loss_allowed(); });
+      workload->set_made_durable([this] { nemesis_.strike_after_flush(); });
+      workload->set_device_gone([&volume](ClientStatus) { volume.device_gone(); });
+      workloads_.push_back(std::move(workload));
+    }
   }
 
   RunResult run() {
@@ -36,7 +44,7 @@ class Run {
     if (!verdict_.failed()) chaos();
     if (!verdict_.failed()) converge();
     if (!verdict_.failed()) prove_rest();
-    failovers_ = cluster_.epoch().value();  // the last phase adds one of its own
+    failovers_ = cluster_.failovers();  // the last phase adds one of its own
     if (!verdict_.failed()) lose_all_power();
     return result();
   }
@@ -54,6 +62,27 @@ class Run {
       if (scheduler_.next_time() > deadline || !scheduler_.step()) return done();
     }
     return false;
+  }
+  [[nodiscard]] bool every(const std::function<bool(const Workload&)>& holds) const {
+    return std::all_of(workloads_.begin(), workloads_.end(),
+                       [&](const auto& workload) { return holds(*workload); });
+  }
+  // Asks every workload until it has done this well once. False: one has not, within the bound.
+  using Proof = std::function<void(Workload&, std::function<void(bool)>)>;
+  bool until_each(const Proof& proof) {
+    const auto left = std::make_shared<std::size_t>(workloads_.size());
+    for (auto& workload : workloads_) ask_until(*workload, proof, left);
+    return run_until([&] { return *left == 0; }, scheduler_.now() + options_.converge);
+  }
+  void ask_until(Workload& workload, const Proof& proof, const std::shared_ptr<std::size_t>& left) {
+    proof(workload, [this, &workload, proof, left](bool ok) {
+      if (ok) {
+        --*left;
+      } else {
+        scheduler_.after(100 * ms, world,
+                         [this, &workload, proof, left] { ask_until(workload, proof, left); });
+      }
+    });
   }
   void run_for(Micros time) {
     run_until([] { return false; }, scheduler_.now() + time);
@@ -79,8 +108,8 @@ class Run {
     cluster_.network().set_options(NetworkOptions{});
     for (NodeNumber node = 1; node <= cluster_.machines(); ++node) cluster_.start(node);
     cluster_.controller().start();
-    cluster_.create_volume(workload_);
-    const auto ready = [this] { return cluster_.volume_ready() && workload_.has_client(); };
+    for (std::size_t i = 0; i < workloads_.size(); ++i) cluster_.volume(i).create(*workloads_[i]);
+    const auto ready = [this] { return every([](const Workload& w) { return w.has_client(); }); };
     if (!run_until(ready, scheduler_.now() + setup_limit)) {
       verdict_.fail(Failure::liveness, "an undisturbed cluster made no volume within " +
                                            std::to_string(setup_limit / seconds) +
@@ -91,7 +120,7 @@ class Run {
   void chaos() {
     cluster_.network().set_options(options_.network);
     cluster_.control_net().set_duplicates(options_.faults.control_duplicate);
-    workload_.start_issuing();
+    for (auto& workload : workloads_) workload->start_issuing();
     nemesis_.start();
     run_for(options_.chaos);
   }
@@ -105,18 +134,8 @@ class Run {
     nemesis_.heal();
     const Micros healed = scheduler_.now();
     // Writable first: a request that was asked after the healing is answered well.
-    bool writable = false;
-    std::function<void()> prove = [&] {
-      if (writable) return;
-      workload_.write_one([&](bool ok) {
-        writable = writable || ok;
-        if (!ok) scheduler_.after(100 * ms, world, prove);
-      });
-    };
-    prove();
-    if (!run_until([&] { return writable; }, healed + options_.converge)) {
-      fail_liveness("not writable", healed);
-      return;
+    if (!until_each([](Workload& w, auto done) { w.write_one(done); })) {
+      return fail_liveness("not writable", healed);
     }
     if (!run_until([&] { return cluster_.what_is_not_in_sync().empty(); },
                    healed + options_.converge)) {
@@ -125,8 +144,9 @@ class Run {
     }
     // Under load it stays so; then the load ends and every request has its answer.
     run_for(500 * ms);
-    workload_.stop_issuing();
-    if (!run_until([&] { return workload_.idle(); }, scheduler_.now() + options_.converge)) {
+    for (auto& workload : workloads_) workload->stop_issuing();
+    const auto idle = [this] { return every([](const Workload& w) { return w.idle(); }); };
+    if (!run_until(idle, scheduler_.now() + options_.converge)) {
       fail_liveness("requests without an answer", healed);
     }
   }
@@ -138,26 +158,18 @@ class Run {
   }
 
   void read_back(const char* when) {
-    bool read = false;
-    workload_.read_everything([&] { read = true; });
-    if (!run_until([&] { return read; }, scheduler_.now() + options_.converge)) {
+    std::size_t left = workloads_.size();
+    for (auto& workload : workloads_) workload->read_everything([&] { --left; });
+    if (!run_until([&] { return left == 0; }, scheduler_.now() + options_.converge)) {
       fail_liveness(std::string("reading everything back ") + when, scheduler_.now());
     }
   }
 
   void prove_rest() {
     read_back("after the convergence");
-    bool flushed = false;
-    std::function<void()> flush = [&] {
-      workload_.flush([&](bool ok) {
-        flushed = ok;
-        if (!ok) scheduler_.after(100 * ms, world, flush);
-      });
-    };
-    flush();
-    if (!run_until([&] { return flushed; }, scheduler_.now() + options_.converge)) {
-      fail_liveness("no flush", scheduler_.now());
-      return;
+    const Micros asked = scheduler_.now();
+    if (!until_each([](Workload& w, auto done) { w.flush(done); })) {
+      return fail_liveness("no flush", asked);
     }
     const auto at_rest = [&] {
       return cluster_.what_is_not_in_sync().empty() && cluster_.what_is_not_at_rest().empty();
@@ -173,13 +185,15 @@ class Run {
   }
 
   void compare(bool without_power) {
-    const auto disks = cluster_.disks();
-    const std::string differ =
-        compare_replicas(disks, BlockCount{options_.workload.volume_blocks}, without_power);
-    if (differ.empty()) return;
-    verdict_.fail(Failure::safety, std::string("replicas in sync are not equal") +
-                                       (without_power ? ", after a loss of power: " : ": ") +
-                                       differ);
+    for (std::size_t i = 0; i < cluster_.volumes(); ++i) {
+      const BlockCount size{cluster_.volume(i).options().workload.volume_blocks};
+      const std::string differ = compare_replicas(cluster_.disks(i), size, without_power);
+      if (differ.empty()) continue;
+      verdict_.fail(Failure::safety,
+                    "replicas in sync are not equal" +
+                        std::string(without_power ? " after a loss of power" : "") + ": " +
+                        cluster_.volume(i).name() + ": " + differ);
+    }
   }
 
   // F24: everything was flushed, so everything is there, whatever the sectors did.
@@ -190,7 +204,10 @@ class Run {
     for (NodeNumber node = 1; node <= cluster_.machines(); ++node) cluster_.start(node);
     cluster_.controller().start();
     const Micros healed = scheduler_.now();
-    if (!run_until([&] { return workload_.has_client(); }, healed + options_.converge)) {
+    const auto attached = [this] {
+      return every([](const Workload& w) { return w.has_client(); });
+    };
+    if (!run_until(attached, healed + options_.converge)) {
       fail_liveness("no attachment after the loss of all power", healed);
       return;
     }
@@ -210,7 +227,7 @@ class Run {
     result.hash = trace_.hash();
     result.events = scheduler_.executed();
     result.simulated = scheduler_.now();
-    result.workload = workload_.stats();
+    for (const auto& workload : workloads_) result.workload += workload->stats();
     result.network = cluster_.network().stats();
     result.crashes = nemesis_.stats().crashes;
     result.power_losses = nemesis_.stats().power_losses;
@@ -229,7 +246,7 @@ class Run {
   Prng prng_;
   Verdict verdict_;
   Scheduler scheduler_;
-  Workload workload_;
+  std::vector<std::unique_ptr<Workload>> workloads_;  // outlive the devices that answer to them
   Cluster cluster_;
   Nemesis nemesis_;
   std::uint64_t failovers_ = 0;

@@ -23,14 +23,27 @@ std::uint64_t digest(std::span<const std::byte> data) {
 
 }  // namespace
 
+WorkloadStats& WorkloadStats::operator+=(const WorkloadStats& other) {
+  asked += other.asked;
+  ok += other.ok;
+  failed += other.failed;
+  unanswered += other.unanswered;
+  lost_positions += other.lost_positions;
+  writes_ok += other.writes_ok;
+  reads_ok += other.reads_ok;
+  flushes_ok += other.flushes_ok;
+  return *this;
+}
+
 Workload::Workload(Scheduler& scheduler, Trace& trace, Verdict& verdict, Prng prng,
-                   const WorkloadOptions& options, bool durable_completions)
+                   const WorkloadOptions& options, bool durable_completions, OpNumber last_op)
     : scheduler_(scheduler),
       trace_(trace),
       verdict_(verdict),
       prng_(prng),
       options_(options),
-      oracle_(options.volume_blocks, durable_completions) {}
+      oracle_(options.volume_blocks, durable_completions),
+      last_op_(last_op) {}
 
 void Workload::serve(BlockDevice& device, bool fresh) {
   device_ = &device;

@@ -39,6 +39,7 @@ class BlockDevice {
 struct WorkloadStats {
   std::uint64_t asked = 0, ok = 0, failed = 0, unanswered = 0, lost_positions = 0;
   std::uint64_t writes_ok = 0, reads_ok = 0, flushes_ok = 0;
+  WorkloadStats& operator+=(const WorkloadStats& other);
 };
 
 class Workload {
@@ -49,7 +50,7 @@ class Workload {
   using DeviceGone = std::function<void(ClientStatus)>;
 
   Workload(Scheduler& scheduler, Trace& trace, Verdict& verdict, Prng prng,
-           const WorkloadOptions& options, bool durable_completions);
+           const WorkloadOptions& options, bool durable_completions, OpNumber last_op = 0);
 
   void set_loss_allowed(LossAllowed allowed) { loss_allowed_ = std::move(allowed); }
   // Wrong answers go to it instead of ending the run.

@@ -218,6 +218,22 @@ TEST(SimCluster, ARestartedFrontEndNeverUsesItsOldGeneration) {
   }
 }
 
+// Bytes of another volume are wrong bytes: stamps of two volumes have nothing in common.
+TEST(SimCluster, SeveralVolumesWithPoliciesOfTheirOwnShareMachinesAndNothingElse) {
+  for (std::uint64_t seed = 1; seed <= scenario_seeds / 2; ++seed) {
+    RunOptions options = calm(seed);
+    options.faults.crash = 2 * seconds;
+    for (const char* policy : {"in-sync", "all"}) {
+      VolumeOptions more = options.first_volume();
+      more.policy = policy;
+      more.replicas = 2;
+      options.more_volumes.push_back(more);
+    }
+    const std::uint64_t alone = run_good(calm(seed)).workload.ok;
+    EXPECT_GT(run_good(options).workload.ok, alone * 3 / 2) << "the other volumes did nothing";
+  }
+}
+
 TEST(SimDeterminism, C06_another_seed_is_another_run) {
   Trace one(false), two(false);
   run_seed(calm(1), one);

@@ -1,0 +1,50 @@
+// FaultAtlas: how much of one volume's copies is in doubt, and whether one more may be.
+//
+// Purpose: keeps injected damage inside what a configuration promises to survive, so that
+// durability may be asserted; and knows when the promise is off. A copy is in doubt after a loss of
+// power until its primary counts it and its intact bit is back, and for the rest of the run once
+// its disk has been damaged (a flipped bit may lie unread for ever).
+// Life cycle: one run, one volume. Thread: the run's. Units: microseconds of simulated time.
+#pragma once
+
+#include <cstddef>
+#include <set>
+#include <string>
+
+#include "sim/network.h"
+#include "sim/scheduler.h"
+
+namespace seawall::sim {
+
+// Copies that a volume may lose, unflushed data included, without losing anything that completed.
+std::size_t copies_tolerated(const std::string& policy, std::size_t replicas);
+
+class FaultAtlas {
+ public:
+  FaultAtlas(const std::string& policy, std::size_t replicas, bool durable_completions)
+      : tolerated_(copies_tolerated(policy, replicas)), durable_completions_(durable_completions) {}
+
+  // This node may lose power, or its disk be damaged, and everything is still within the promise.
+  [[nodiscard]] bool may_doubt(NodeNumber node) const;
+  void power_lost(NodeNumber node);
+  void damaged(NodeNumber node) { damaged_.insert(node); }
+  [[nodiscard]] bool is_damaged(NodeNumber node) const { return damaged_.contains(node); }
+  // Every copy was seen in sync and intact.
+  void proven(Micros now);
+  [[nodiscard]] bool in_doubt() const { return !unproven_.empty(); }
+  [[nodiscard]] const std::set<NodeNumber>& unproven() const { return unproven_; }
+  // More copies were in doubt at a time than tolerated: completed, unflushed data may be lost. The
+  // client may hear of it a little later than we see the proof.
+  [[nodiscard]] bool loss_allowed(Micros now) const { return now < loss_allowed_until_; }
+
+ private:
+  [[nodiscard]] std::size_t doubted_with(NodeNumber node) const;
+
+  std::size_t tolerated_;
+  bool durable_completions_;
+  std::set<NodeNumber> unproven_;  // lost power, not seen in sync and intact since
+  std::set<NodeNumber> damaged_;
+  Micros loss_allowed_until_ = 0;
+};
+
+}  // namespace seawall::sim
