@@ -37,7 +37,6 @@ void Peer::become_streaming(Lsn from, Lsn durable_at, bool counting, Instant now
   durable = durable_at;
   streaming_from = from;
   cursor = from;
-  last_chunk = from.prev();
   counts = counting;
   progress_at = now;
 }

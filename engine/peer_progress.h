@@ -59,7 +59,6 @@ struct Peer {
   Lsn cursor;                         // next record to send: the one owner of the stream
   bool stream_busy = false;           // a StreamLog is out
   Lsn stream_upto;                    // what it may have queued already
-  Lsn last_chunk;                     // end of the last finished StreamLog
   LogPin pin;                         // of the session
   LogPin reserve;                     // of the row, after a session: the way back by catch-up
   LogWay log_way = LogWay::reserved;  // of the session

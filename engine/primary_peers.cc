@@ -12,6 +12,8 @@ namespace {
 // Two chunks, or the live window: both below OwnLog::unwritten_max of a replica.
 constexpr std::uint64_t live_window_records = 512;
 constexpr std::uint64_t chunk_records = 256;
+constexpr std::uint64_t backlog_window_records = 512;
+static_assert(backlog_window_records + chunk_records < OwnLog::unwritten_max);
 // A step's commands are bounded: the rest follows with the next acknowledgement.
 constexpr int sends_per_step = 32;
 constexpr int drops_per_step = 64;
@@ -403,8 +405,9 @@ void Primary::pump(Peer& peer) {
   const Lsn on_disk = context_.facts.marks.written;
   const bool from_tape = !tape_.empty() && peer.cursor >= tape_.front().header.lsn;
   if (from_tape || peer.cursor > on_disk) return;
-  if (peer.written.value_or(Lsn{}) < peer.last_chunk) return;  // one chunk on its way is enough
-  peer.last_chunk = peer.cursor.prev();
+  // Reading and sending go on while what was sent before is being written there.
+  if ((peer.cursor - peer.written.value_or(Lsn{})).value() > backlog_window_records) return;
+  if (!window_open(peer)) return;
   peer.stream_busy = true;
   peer.stream_upto = std::min(on_disk, peer.cursor + LsnCount{chunk_records - 1});
   command::StreamLog stream;

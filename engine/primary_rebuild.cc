@@ -52,7 +52,6 @@ void Primary::on(Peer& peer, const message::RebuildReady& ready) {
   journal(peer, PlanStage::step);
   peer.written = peer.durable = ready.cut;
   peer.cursor = ready.cut.next();
-  peer.last_chunk = ready.cut;
   peer.progress_at = context_.now;
   pump_base(peer);
 }

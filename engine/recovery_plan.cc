@@ -47,6 +47,10 @@ Plan recovery_plan(const PrimaryFacts& primary, const ReplicaFacts& replica) {
   if (point.two_histories) return full("equal terms, different chains", true);
   if (!point.lsn) return full("position unknown");
   const Lsn common = *point.lsn;
+  // A broken chain: its verified prefix is cut off first, durably, then it is a log like any other.
+  if (common == end && replica.damage == Damage::regressed) {
+    return Plan{PlanKind::rewind, common, false, "its log is shorter than it was"};
+  }
   if (common == end) return plan_for_prefix(primary, common);
   if (replica.last_term == primary.epoch) return full("ahead of its own primary", true);
   if (common >= replica.marks.applied) {

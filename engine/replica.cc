@@ -262,7 +262,9 @@ void Replica::on(const message::StartStream& start) {
 
 void Replica::on(const message::Rewind& rewind) {
   const bool legal = stage_ == ReplicaStage::answered && !context_.facts.marker &&
-                     rewind.to < context_.log.head() &&
+                     (rewind.to < context_.log.head() ||
+                      (rewind.to == context_.log.head() &&
+                       context_.facts.damage == Damage::regressed)) &&
                      (rewind.to >= context_.facts.marks.applied || MUTANT(M34));
   if (!legal) {
     ++context_.counters.unexpected;

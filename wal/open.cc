@@ -251,6 +251,7 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
       super_next_.floor_lsn = recovered_.floor->lsn.value();
     }
   }
+  if (options_.after_failure) TRY(rewrite_unproven());
   TRY(sync_log());
   if (!broken_ && !recovered_.restart) {  // all of it is durable now, what is unknown included
     super_next_.durable_lsn = recovered_.end.value();
@@ -288,6 +289,30 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
   extents_mapped_ = super_.extents_mapped;
   base_lane_open_ = has_flag(super_, super_flag_marker);
   set_generations();
+  return ok();
+}
+
+// The same bytes again: whatever became of them when a write or flush failed, they are new now. A
+// torn one is beyond what is durable, so it is no damage.
+Status StoreImpl::rewrite_unproven() {
+  AlignedBuffer buffer((batch_header_blocks_max + batch_payload_blocks_max) * block_bytes);
+  std::optional<std::uint32_t> last;
+  for (std::uint32_t i = 0; i < log_.batch_count(); ++i) {
+    const BatchPlace& batch = log_.batch(i);
+    if (batch.last_lsn() <= recovered_.durable) continue;
+    const std::uint32_t slot = log_.slot_of(batch.place);
+    const FileId file = log_.slot(slot).file;
+    if (last != slot) {
+      const std::span<std::byte> header = buffer.first(block_bytes);
+      TRY(disk_.read(file, 0, header));
+      TRY(disk_.write(file, 0, header));
+      last = slot;
+    }
+    const std::span<std::byte> bytes = buffer.first(std::size_t{batch.blocks()} * block_bytes);
+    // A payload that cannot be read stays what it is: unknown.
+    if (!disk_.read(file, log_.offset_of(batch.place), bytes)) continue;
+    TRY(disk_.write(file, log_.offset_of(batch.place), bytes));
+  }
   return ok();
 }
 

@@ -155,6 +155,11 @@ Status StoreImpl::rewind_log(Lsn to) {
   TRY(store_super_now());
   TRY(cut_log(to));
   TRY(load_log(false));
+  if (recovered_.restart) {  // nothing but the base is left of a broken log
+    forget_log(to, facts_.last_term, facts_.chain, terms_of(super_));
+    TRY(store_super_now());
+    TRY(load_log(false));
+  }
   CHECK(facts_.marks.written == to);
   fold_limit_ = std::min(fold_limit_, to);
   TRY(sync_log());

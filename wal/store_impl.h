@@ -328,6 +328,7 @@ class StoreImpl final : public Store {
   Status clear_headers(std::span<const std::uint32_t> slots);
   Result<std::uint32_t> fresh_slot(std::vector<std::uint32_t>& clear);
   Status sync_log();
+  Status rewrite_unproven();
   Status sweep_aborted();
   Status rewind_log(Lsn to);
   Status end_exclusive(Status status);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/engine.h"
 
 namespace seawall::runtime {
 
@@ -30,14 +31,22 @@ VolumeHost::~VolumeHost() {
 
 void VolumeHost::open() {
   CHECK(state_ == State::idle);
+  begin_opening();
+}
+
+// Each opening is a start of its own: what was promised to a winner of an earlier one is void.
+void VolumeHost::begin_opening() {
   state_ = State::opening;
+  reopen_.begun();
   opening_ = std::make_shared<Opening>();
   opening_->host = this;
   wal::OpenOptions options;
   options.incarnation = options_.incarnation;
   options.replica = options_.replica;
   options.boot = options_.boot;
-  options.process_start = options_.process_start;
+  options.process_start = ProcessStart{options_.process_start.value() + openings_};
+  options.after_failure = openings_ > 0;
+  ++openings_;
   wal::Sink& sink = *this;
   shard_.blocking.run(
       [opening = opening_, &disk = disk_, options, &sink] {
@@ -54,9 +63,13 @@ void VolumeHost::on_opened() {
   if (!opening->store.has_value()) {
     state_ = State::failed;
     reason_ = opening->store.error().what;
+    reopen_.failed(shard_.clock.now(), opening->store.error());
     if (close_wanted_.has_value()) state_ = State::closed;
+    else arm_timer(shard_.clock.now());
     return;
   }
+  reopen_.opened(shard_.clock.now());
+  reason_ = "";
   store_ = std::move(opening->store).value();
   core_memory_ = std::make_unique<std::byte[]>(Core::memory_bytes());
   CoreOptions core_options = options_.core;
@@ -68,19 +81,53 @@ void VolumeHost::on_opened() {
                                          *store_, links_, dialer_, *this);
   state_ = State::open;
   feed(event::Opened{&store_->facts(), store_->opened_tail()});
-  if (early_fence_.has_value()) feed(event::Fence{*early_fence_});
-  if (early_assignment_.has_value()) take_assignment(*early_assignment_);
-  early_fence_.reset();
-  early_assignment_.reset();
+  take_early_control();
   if (remove_wanted_) remove();
   if (close_wanted_.has_value()) close(*close_wanted_);
+}
+
+// What the controller said meanwhile; after a failure also what it had said before.
+void VolumeHost::take_early_control() {
+  if (early_fence_.has_value()) feed(event::Fence{*early_fence_});
+  early_fence_.reset();
+  const std::optional<control::Assign> early = std::exchange(early_assignment_, std::nullopt);
+  if (early.has_value()) {
+    take_assignment(*early);
+  } else if (assignment_.has_value()) {
+    feed(event::Assigned{&assignment_->assignment});
+  }
+}
+
+// The Store has failed, and the Core has said so to everybody: both go, and come back anew.
+void VolumeHost::withdraw() {
+  CHECK(state_ == State::open);
+  state_ = State::withdrawing;
+  if (!reopen_.due().has_value()) {  // the Core gave it up by itself: a rebuild could not go on
+    reopen_.failed(shard_.clock.now(), make_error(Errc::io_error, "a rebuild could not be stored"));
+    reason_ = reopen_.reason();
+  }
+  end_all_links();
+  executor_->close(false, [this](Status) { withdrawn_ = true; });
+}
+
+void VolumeHost::maybe_reopen(Instant now) {
+  if (state_ == State::open && core_->engine().context().log_failed && !reopen_.spent()) withdraw();
+  if (withdrawn_) {
+    withdrawn_ = false;
+    release();
+    state_ = close_wanted_.has_value() ? State::closed : State::failed;
+  }
+  if (state_ != State::failed || !reopen_.due().has_value()) return;
+  if (now >= *reopen_.due()) begin_opening();
+  else arm_timer(now);
 }
 
 void VolumeHost::close(bool clean) {
   switch (state_) {
     case State::idle:
     case State::failed: state_ = State::closed; return;
-    case State::opening: close_wanted_ = clean; return;
+    case State::opening:
+    case State::withdrawing: close_wanted_ = clean; return;
     case State::open: break;
     case State::closing:
     case State::closed: return;
@@ -108,6 +155,7 @@ void VolumeHost::end_all_links() {
 }
 
 void VolumeHost::turn(Instant now) {
+  maybe_reopen(now);
   if (executor_ == nullptr) return;
   dialer_.turn(now);
   executor_->turn(now);
@@ -125,7 +173,7 @@ void VolumeHost::release() {
 }
 
 void VolumeHost::arm_timer(Instant now) {
-  std::optional<Instant> at = executor_->wake_at(now);
+  std::optional<Instant> at = executor_ != nullptr ? executor_->wake_at(now) : reopen_.due();
   const std::optional<Instant> dial = dialer_.wake_at();
   if (dial.has_value() && (!at.has_value() || *dial < *at)) at = dial;
   if (at == armed_) return;
@@ -196,7 +244,7 @@ void VolumeHost::assign(const control::Assign& assign) {
   const Assignment& fresh = assign.assignment;
   if (state_ == State::open) {
     take_assignment(assign);
-  } else if (state_ == State::opening || state_ == State::idle) {
+  } else if (awaits_opening()) {
     const auto order = [](const Assignment& a) { return std::pair(a.epoch, a.revision); };
     if (!early_assignment_.has_value() ||
         order(early_assignment_->assignment) <= order(fresh)) {
@@ -208,7 +256,7 @@ void VolumeHost::assign(const control::Assign& assign) {
 void VolumeHost::fence(const FenceRequest& request) {
   if (state_ == State::open) {
     feed(event::Fence{request});
-  } else if (state_ == State::opening || state_ == State::idle) {
+  } else if (awaits_opening()) {
     if (!early_fence_.has_value() || early_fence_->epoch <= request.epoch) {
       early_fence_ = request;
     }
@@ -225,14 +273,19 @@ void VolumeHost::remove() {
 }
 
 ReplicaStatus VolumeHost::status() const {
-  if (core_ != nullptr && state_ == State::open) return core_->status(shard_.clock.now());
+  if (core_ != nullptr && state_ == State::open) {
+    ReplicaStatus status = core_->status(shard_.clock.now());
+    if (status.log_failed && *status.reason == '\0') status.reason = reason_;
+    return status;
+  }
   ReplicaStatus status;
   status.volume = options_.volume;
   status.replica = options_.replica;
-  status.log_failed = state_ == State::failed;
+  status.log_failed = state_ == State::failed || state_ == State::withdrawing;
   switch (state_) {
     case State::idle:
     case State::opening: status.reason = "opening"; break;
+    case State::withdrawing:
     case State::failed: status.reason = reason_; break;
     case State::open: break;
     case State::closing:
@@ -411,6 +464,7 @@ void VolumeHost::on_written(Lsn upto) {
 void VolumeHost::on_durable(Lsn upto) { feed(event::LogDurable{upto}); }
 void VolumeHost::on_failed(Error error) {
   reason_ = error.what;
+  reopen_.failed(shard_.clock.now(), error);
   feed(event::LogFailed{error.code});
 }
 void VolumeHost::on_super_written(std::uint64_t token) { feed(event::SuperWritten{token}); }

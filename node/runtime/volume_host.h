@@ -4,10 +4,12 @@
 // and has its commands carried out. It takes no decision of the protocol.
 // Life cycle: construct, open(); the Store opens on the Blocking port (opening -> open | failed);
 // close() ends it (closed), and only then it may be destroyed; a simulated crash just destroys it.
+// A Store that fails while open is put away (withdrawing), and after a pause opened anew with full
+// verification and a new Core: to everybody else this replica has restarted (reopen.h).
 // Control messages that come while it opens wait. Thread: the shard's. Ownership: owns Core, Store
 // and its links; the Disk outlives it. Bounds: links and queues have caps; a peer beyond them loses
 // its link. Errors: garbage on a link is counted and closes that link; a Store that does not open
-// makes the host failed, with a reason, and the process lives.
+// makes the host failed, with a reason, until the next try, and the process lives.
 #pragma once
 
 #include <memory>
@@ -18,6 +20,7 @@
 #include "node/runtime/executor.h"
 #include "node/runtime/link_table.h"
 #include "node/runtime/peer_dialer.h"
+#include "node/runtime/reopen.h"
 #include "node/runtime/shard.h"
 #include "wal/store.h"
 
@@ -41,7 +44,7 @@ struct HostCounters {
 
 class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, public EventSink {
  public:
-  enum class State : std::uint8_t { idle, opening, open, failed, closing, closed };
+  enum class State : std::uint8_t { idle, opening, open, withdrawing, failed, closing, closed };
 
   VolumeHost(Shard& shard, const VolumeHostOptions& options, wal::Disk& disk);
   ~VolumeHost() override;
@@ -71,8 +74,13 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   void ask_local(LinkId link, const ClientRequest& request);
   void close_local(LinkId link);
 
+  [[nodiscard]] bool awaits_opening() const {
+    return state_ == State::opening || state_ == State::idle || state_ == State::withdrawing ||
+           (state_ == State::failed && !reopen_.spent());
+  }
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] const char* reason() const { return reason_; }
+  [[nodiscard]] const ReopenPlan& reopening() const { return reopen_; }
   [[nodiscard]] VolumeId volume() const { return options_.volume; }
   [[nodiscard]] ReplicaId replica() const { return options_.replica; }
   [[nodiscard]] Incarnation incarnation() const { return options_.incarnation; }
@@ -103,6 +111,10 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   struct Opening;  // shared with the Blocking port
 
   void on_opened();
+  void begin_opening();
+  void withdraw();
+  void maybe_reopen(Instant now);
+  void take_early_control();
   void take_assignment(const control::Assign& assign);
   void step(const Event& event);
   void end_loan(const Event& event);
@@ -136,6 +148,9 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   std::optional<Instant> armed_;
   bool remove_wanted_ = false;
   std::optional<bool> close_wanted_;  // clean?
+  ReopenPlan reopen_;
+  std::uint64_t openings_ = 0;
+  bool withdrawn_ = false;  // the failed Store is closed: it goes with the next turn
   HostCounters counters_;
 };
 

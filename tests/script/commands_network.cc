@@ -181,7 +181,7 @@ void Script::log_space(const Line& line) {
                event::LogSpace{static_cast<std::uint8_t>(line.number_at(2))});
 }
 
-// damage NODE base|records|regressed [floor=lsn@term]: as its next opening would find it
+// damage NODE base|records|regressed [to=lsn] [floor=lsn@term]: as its next opening would find it
 void Script::damage(const Line& line) {
   ModelStore& store = cluster.node(ReplicaId{line.number_at(1)}).store;
   const std::string& kind = line.word(2);
@@ -189,6 +189,7 @@ void Script::damage(const Line& line) {
   else if (kind == "records") store.damage = Damage::unknown_records;
   else if (kind == "regressed") store.damage = Damage::regressed;
   else if (kind != "none") throw std::runtime_error("no such damage");
+  if (line.has("to")) store.regress(Lsn{line.number("to", 0)});
   if (line.has("floor")) store.floor = parse_position(line.options.at("floor"));
 }
 

@@ -112,6 +112,7 @@ void ModelStore::rewind(Lsn to) {
   CHECK_MSG(to >= applied_, "a rewind below the base");
   CHECK(to >= start_);
   CHECK(queued_.empty());
+  if (damage == Damage::regressed) damage = Damage::none;  // what is left was verified
   records_.erase(records_.upper_bound(to), records_.end());
   written_ = std::min(written_, to);
   durable_ = written_;
@@ -227,6 +228,13 @@ void ModelStore::power_fails(std::optional<Lsn> keep) {
   written_ = end;
   durable_ = end;  // what an opening has read and kept is flushed before anybody acts
   intact = false;
+}
+
+void ModelStore::regress(Lsn to) {
+  CHECK(queued_.empty());
+  CHECK(to >= applied_);
+  records_.erase(records_.upper_bound(to), records_.end());
+  written_ = durable_ = to;
 }
 
 std::string ModelStore::pin_text() const {

@@ -75,6 +75,7 @@ class ModelStore {
   // --- faults ---
   void process_dies() { queued_.clear(); pins_.clear(); frozen = 0; }
   void power_fails(std::optional<Lsn> keep);
+  void regress(Lsn to);  // what it had proven to hold beyond is gone
 
   Lsn written() const { return written_; }
   Lsn durable() const { return durable_; }
