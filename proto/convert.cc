@@ -166,7 +166,8 @@ void write_assignment(const Assignment& in, v1::Assignment& out) {
 bool read_wish(const v1::Configuration& in, Assignment& out) {
   if (!from_proto(in, out.wish.emplace())) return false;
   std::size_t all = out.config.members.size();
-  for (const ReplicaId member : out.wish->members) all += out.config.members.contains(member) ? 0 : 1;
+  for (const ReplicaId member : out.wish->members)
+    all += out.config.members.contains(member) ? 0 : 1;
   return all <= limits::members_max;
 }
 

@@ -207,6 +207,9 @@ void Core::adopt(Volume& volume, const std::optional<VolumeRecord>& record, Inst
 // Soft state that belonged to the record as it was.
 void Core::note_change(Volume& volume, const VolumeRecord& before, Instant now, Outputs& out) {
   const VolumeRecord& after = volume.record;
+  std::erase_if(volume.seen.replicas, [&after](const auto& entry) {
+    return after.replica(entry.first) == nullptr && after.retired_replica(entry.first) == nullptr;
+  });
   if (after.state != before.state) volume.seen.creating_since = now;
   if (after.pending != before.pending) {
     for (auto& [id, replica] : volume.seen.replicas) replica.report.reset();

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "controller/core/observed.h"
+#include "controller/core/placement.h"
 #include "controller/core/plan.h"
 #include "controller/core/request.h"
 #include "node/runtime/control_port.h"
@@ -120,7 +121,7 @@ class Core {
     Request request;
     Instant deadline;
   };
-  enum class Until : std::uint8_t { made, gone, acknowledged, assigned };
+  enum class Until : std::uint8_t { made, gone, acknowledged, assigned, committed };
   struct Waiter {
     Asker asker;
     Until until = Until::acknowledged;
@@ -185,6 +186,10 @@ class Core {
                     Outputs& out);
   bool serve_detach(Volume& volume, Asker& asker, const DetachVolume& request, Outputs& out);
   bool serve_delete(Volume& volume, Asker& asker, Outputs& out);
+  bool serve_change(Volume& volume, Asker& asker, const ChangeVolume& request, Instant now,
+                    Outputs& out);
+  [[nodiscard]] std::vector<PlacementNode> free_places(Instant now,
+                                                       const VolumeRecord* volume) const;
   void settle_waiters(Volume& volume, Outputs& out);
   void expire(Volume& volume, Instant now, Outputs& out);
   bool is_settled(const Volume& volume, const Waiter& waiter, Answer& answer) const;

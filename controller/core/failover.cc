@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "controller/core/change.h"
 #include "engine/promotion.h"
 #include "engine/quorum.h"
 
@@ -205,7 +206,8 @@ std::vector<FenceReport> positions_of_heartbeats(const VolumeRecord& record,
 // aside is one that has not come.
 PromotionDecision choose(const VolumeRecord& record, const VolumeSeen& seen, PromotionFacts facts,
                          const Promotion& promotion) {
-  if (record.epoch != Epoch(0) && seen.failover_epoch == record.epoch) {
+  const bool asked = record.epoch != Epoch(0) && seen.failover_epoch == record.epoch;
+  if (asked || primary_leaves(record)) {
     const std::vector<FenceReport> others = usable_reports(record, seen, true);
     facts.reports = others;
     const PromotionDecision decision = promotion.decide(facts);

@@ -26,6 +26,8 @@ struct Options {
   Duration failover_pause_max{5'000};
   Duration failover_pause_first{100};
   Duration calm{5'000};           // serving for so long: the next failover is a first one
+  Duration replace_after{1'800'000};  // a member's node was silent for so long: another takes over
+  Duration replace_missing{30'000};   // its node is there, and has not got it
   std::size_t requests_max = 16;  // that wait for one volume
   const Generation* generation = &generation_v2;  // anything else in the simulator only
 };
@@ -33,6 +35,7 @@ struct Options {
 struct NodeSeen {
   NodeRecord record;
   std::uint64_t session = 0;  // 0: not connected
+  Instant session_since;
   Instant heard_at;           // at first: when this controller started
   bool heard = false;         // since this controller started
   std::uint64_t free_bytes = 0;

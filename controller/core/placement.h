@@ -1,4 +1,5 @@
-// Placement: which nodes take the replicas of a new volume. A pure function.
+// Placement: which nodes take the replicas of a new volume, or the newcomers of a changing one. A
+// pure function.
 //
 // Spread by free space, then by fewer replicas, then by the smaller id; never two replicas of one
 // volume on a node; never a node that cannot hold it.
@@ -9,9 +10,15 @@
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/base/limits.h"
 #include "engine/base/result.h"
 
 namespace seawall::controller {
+
+// Free bytes that a replica with such a log needs at first.
+constexpr std::uint64_t replica_bytes_needed(std::uint64_t log_bytes) {
+  return log_bytes + 2 * limits::super_slot_bytes + limits::MiB;
+}
 
 struct PlacementNode {
   NodeId id;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "controller/core/change.h"
 #include "controller/core/failover.h"
 #include "engine/base/limits.h"
+#include "engine/config_change.h"
 
 namespace seawall::controller {
 namespace {
@@ -31,18 +33,7 @@ Plan plan_creating(const VolumeRecord& record, const VolumeSeen& seen, const Nod
     if (!is_due(mark_of(seen, replica.id), nodes, replica.node, record.version(), now, resend)) {
       continue;
     }
-    plan.deliveries.push_back(Delivery{
-        .node = replica.node,
-        .message = control::CreateReplica{.operation = operation_of(record, replica.id, true),
-                                          .volume = record.id,
-                                          .volume_name = record.name,
-                                          .incarnation = record.incarnation,
-                                          .replica = replica.id,
-                                          .size = record.size,
-                                          .log_bytes = record.log_bytes,
-                                          .extent_bytes = limits::extent_bytes},
-        .replica = replica.id,
-        .attachment = std::nullopt});
+    plan.deliveries.push_back(make_create(record, replica));
   }
   if (made == record.replicas.size()) {
     VolumeRecord next = with_pending_epoch(record);
@@ -129,6 +120,7 @@ void deliver_assignments(const VolumeRecord& record, const VolumeSeen& seen, con
   for (const ReplicaRecord& replica : record.replicas) {
     const auto at = nodes.find(replica.node);
     if (at == nodes.end() || at->second.session == 0) continue;
+    if (!record.is_member(replica.id) && !is_made(seen, nodes, replica)) continue;
     const ReplicaSeen* heard = seen.find(replica.id);
     if (has_assignment(record, heard, at->second.session)) continue;
     if (!is_due(mark_of(seen, replica.id), nodes, replica.node, record.version(), now,
@@ -159,13 +151,10 @@ void plan_proposal(const VolumeRecord& record, const VolumeSeen& seen, Plan& pla
   if (from == nullptr) return;  // a stranger: no answer
   switch (judge_proposal(record, proposal, from->id)) {
     case Verdict::accept: {
-      VolumeRecord next = record;
-      next.config = proposal.wanted;
-      std::string fields = "cause=" + std::to_string(proposal.cause.value()) + " in_sync=";
-      for (std::size_t i = 0; i < next.config.in_sync.size(); ++i) {
-        fields += (i == 0 ? "" : ",") + std::to_string(next.config.in_sync[i].value());
-      }
-      plan.change = make_change(std::move(next), "configured", std::move(fields));
+      std::string fields = "cause=" + std::to_string(proposal.cause.value()) + " " +
+                           change_fields(proposal.wanted);
+      plan.change = make_change(with_configuration(record, proposal.wanted), "configured",
+                                std::move(fields));
       return;
     }
     case Verdict::done_already:
@@ -202,6 +191,7 @@ Plan plan_ready(const VolumeRecord& record, const VolumeSeen& seen, const NodesS
   }
   plan.waiting = reason.waiting;
   plan_proposal(record, seen, plan);
+  plan_wish(record, seen, nodes, now, options, plan);
   if (!plan.change) deliver_assignments(record, seen, nodes, now, options, plan);
   return plan;
 }
@@ -248,6 +238,21 @@ VolumeRecord with_pending_epoch(VolumeRecord record) {
   return record;
 }
 
+Delivery make_create(const VolumeRecord& record, const ReplicaRecord& replica) {
+  return Delivery{
+      .node = replica.node,
+      .message = control::CreateReplica{.operation = operation_of(record, replica.id, true),
+                                        .volume = record.id,
+                                        .volume_name = record.name,
+                                        .incarnation = record.incarnation,
+                                        .replica = replica.id,
+                                        .size = record.size,
+                                        .log_bytes = record.log_bytes,
+                                        .extent_bytes = limits::extent_bytes},
+      .replica = replica.id,
+      .attachment = std::nullopt};
+}
+
 control::Assign make_assign(const VolumeRecord& record) {
   CHECK(!record.pending);
   control::Assign assign;
@@ -258,8 +263,8 @@ control::Assign make_assign(const VolumeRecord& record) {
   assignment.revision = record.revision;
   assignment.primary = record.primary;
   assignment.config = record.config;
+  assignment.wish = record.wish;
   for (const ReplicaRecord& replica : record.replicas) {
-    if (!record.is_member(replica.id)) continue;
     assignment.endpoints.push_back(PeerEndpoint{replica.id, replica.endpoint});
     assign.addresses.push_back(
         control::ReplicaAddress{replica.id, replica.node, replica.endpoint, replica.address});
@@ -316,28 +321,15 @@ bool is_acknowledged(const VolumeRecord& record, const VolumeSeen& seen, const N
          status.revision >= revision;
 }
 
-// Only the in-sync set changes on a primary's word, and only as the joint rule can carry it;
-// members, policy and write cache change on a user's word. Its barrier has gone before (section 3).
+// Its barrier has gone before (protocol.md section 3): what is judged here is whether the step is
+// one, taken from the record that the primary saw.
 Verdict judge_proposal(const VolumeRecord& record, const ConfigProposal& proposal, ReplicaId from) {
   if (record.state != VolumeState::ready || record.pending) return Verdict::refuse;
   if (proposal.epoch != record.epoch || from != record.primary) return Verdict::refuse;
   if (proposal.wanted == record.config) return Verdict::done_already;
   if (proposal.base != record.revision) return Verdict::refuse;
-  const Configuration& now = record.config;
-  const Configuration& wanted = proposal.wanted;
-  if (now.policy != Policy::in_sync || wanted.policy != now.policy) return Verdict::refuse;
-  if (wanted.members != now.members || wanted.min_in_sync != now.min_in_sync ||
-      wanted.write_cache != now.write_cache) {
-    return Verdict::refuse;
-  }
-  if (wanted.in_sync.size() < now.min_in_sync || !wanted.in_sync.contains(record.primary)) {
-    return Verdict::refuse;
-  }
-  for (std::size_t i = 0; i < wanted.in_sync.size(); ++i) {
-    if (!now.members.contains(wanted.in_sync[i])) return Verdict::refuse;
-    if (i > 0 && !(wanted.in_sync[i - 1] < wanted.in_sync[i])) return Verdict::refuse;
-  }
-  return Verdict::accept;
+  return is_step(record.config, record.wish, proposal.wanted, record.primary) ? Verdict::accept
+                                                                              : Verdict::refuse;
 }
 
 }  // namespace seawall::controller

@@ -48,6 +48,7 @@ bool is_outdated(const VolumeRecord& record, const VolumeSeen& seen);
 // The pieces, for requests.cc and tests.
 Change make_change(VolumeRecord next, const char* type, std::string fields);  // raises the revision
 VolumeRecord with_pending_epoch(VolumeRecord record);
+Delivery make_create(const VolumeRecord& record, const ReplicaRecord& replica);
 control::Assign make_assign(const VolumeRecord& record);
 control::AttachmentView make_view(const VolumeRecord& record, const AttachmentRecord& attachment);
 std::uint64_t operation_of(const VolumeRecord& record, ReplicaId replica, bool creates);

@@ -61,10 +61,15 @@ struct VolumeRecord {
   Revision revision;
 
   Configuration config;
+  // Asked for and not yet in force; its in-sync set is empty. The primary proposes the steps.
+  std::optional<Configuration> wish;
+  std::string change_operation;  // of the last change that was asked for
   BlockCount size;
   std::uint64_t log_bytes = 0;
   std::uint64_t io_timeout_ms = 0;
-  std::vector<ReplicaRecord> replicas;
+  std::vector<ReplicaRecord> replicas;  // members and newcomers of the wish
+  std::vector<ReplicaRecord> retired;   // no longer either: their files go, then they do
+  std::uint32_t replicas_made = 0;      // ids that were ever given
 
   // The assignment of `epoch`.
   ReplicaId primary;
@@ -83,6 +88,12 @@ struct VolumeRecord {
   [[nodiscard]] Version version() const { return Version{greatest_epoch(), revision}; }
   [[nodiscard]] const ReplicaRecord* replica(ReplicaId wanted) const {
     for (const ReplicaRecord& each : replicas) {
+      if (each.id == wanted) return &each;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] const ReplicaRecord* retired_replica(ReplicaId wanted) const {
+    for (const ReplicaRecord& each : retired) {
       if (each.id == wanted) return &each;
     }
     return nullptr;

@@ -52,7 +52,23 @@ struct DetachVolume {
   bool force = false;
 };
 
-using Request = std::variant<CreateVolume, DeleteVolume, AttachVolume, DetachVolume>;
+// Wishes for another configuration: what is left out stays as it is. Answered when the wish is
+// committed; the volume takes its steps afterwards, under its clients.
+struct ChangeVolume {
+  std::string operation;
+  std::string volume;
+  std::optional<std::uint32_t> replicas;
+  std::string policy;       // as in CreateVolume; empty: as it is
+  std::string write_cache;  // writeback, none; empty: as it is
+  std::optional<std::uint32_t> min_in_sync;
+  std::string replace;      // node name: its replica gives way to a new one, on ...
+  std::string to;           // ... this node; empty: where placement says
+  std::string remove;       // node name: its replica goes, nothing replaces it
+  bool cancel = false;      // the wish goes, what is in force stays
+};
+
+using Request =
+    std::variant<CreateVolume, DeleteVolume, AttachVolume, DetachVolume, ChangeVolume>;
 
 struct Answer {
   std::optional<Refusal> refusal;  // set: nothing else is

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/core/change.h"
 #include "controller/core/core.h"
 #include "controller/core/placement.h"
 #include "controller/core/validate.h"
@@ -11,22 +12,18 @@ namespace {
 
 constexpr std::size_t volumes_max = 4096;
 constexpr std::size_t operation_bytes_max = 128;
-constexpr std::uint64_t replica_overhead_bytes = 2 * limits::super_slot_bytes + limits::MiB;
 
 const std::string& operation_name(const Request& request) {
   return std::visit([](const auto& each) -> const std::string& { return each.operation; }, request);
 }
 
-// A pool holds replicas of many volumes by their id alone, and a directory may outlive its volume
-// on a node that was away: ids come from the volume's random id, so none is ever minted twice. 48
-// bits stay exact in every JSON reader.
-ReplicaId replica_id(VolumeId volume, std::size_t index) {
-  static_assert(limits::members_max < 16);
-  std::uint64_t mixed = volume.hi ^ (volume.lo * 0x9e3779b97f4a7c15ULL);
-  mixed ^= mixed >> 32;
-  mixed *= 0xd6e8feb86659fd93ULL;
-  mixed ^= mixed >> 32;
-  return ReplicaId(((mixed & 0xfffffffffffULL) << 4) | (index + 1));
+const std::string& volume_name(const Request& request) {
+  return std::visit(
+      [](const auto& each) -> const std::string& {
+        if constexpr (requires { each.volume; }) return each.volume;
+        else return each.name;
+      },
+      request);
 }
 
 VolumeRecord new_record(const CreateVolume& request, const VolumeSpec& spec,
@@ -42,13 +39,10 @@ VolumeRecord new_record(const CreateVolume& request, const VolumeSpec& spec,
   record.config.policy = spec.policy;
   record.config.min_in_sync = spec.min_in_sync;
   record.config.write_cache = spec.write_cache;
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
-    const ReplicaId id = replica_id(record.id, i);
-    record.replicas.push_back(
-        ReplicaRecord{id, chosen[i], EndpointVersion(1), nodes.at(chosen[i]).record.data_address});
-    record.config.members.push_back(id);
-    if (spec.policy == Policy::in_sync) record.config.in_sync.push_back(id);
+  for (const NodeId node : chosen) {
+    record.config.members.push_back(add_replica(record, node, nodes));
   }
+  if (spec.policy == Policy::in_sync) record.config.in_sync = record.config.members;
   return record;
 }
 
@@ -88,10 +82,7 @@ void Core::on(const input::Asked& input, Instant now, Outputs& out) {
     return;
   }
   const auto* removal = std::get_if<DeleteVolume>(&asker.request);
-  const auto* attach = std::get_if<AttachVolume>(&asker.request);
-  const std::string& name = removal != nullptr  ? removal->name
-                            : attach != nullptr ? attach->volume
-                                                : std::get<DetachVolume>(asker.request).volume;
+  const std::string& name = volume_name(asker.request);
   Volume* volume = find_named(name);
   if (volume == nullptr) {
     if (removal != nullptr) {
@@ -131,19 +122,26 @@ void Core::serve_early(Instant now, Outputs& out) {
   }
 }
 
-void Core::take(const Asker& asker, const CreateVolume& request, Instant now, Outputs& out) {
-  std::size_t alive = 0;
+// Nodes that are alive and hold no replica of `volume`.
+std::vector<PlacementNode> Core::free_places(Instant now, const VolumeRecord* volume) const {
   std::vector<PlacementNode> places;
   for (const auto& [id, node] : nodes_) {
     if (node.session == 0 || !is_alive(nodes_, id, now, options_)) continue;
-    ++alive;
+    const auto is_here = [node_id = id](const ReplicaRecord& replica) {
+      return replica.node == node_id;
+    };
+    if (volume != nullptr && std::ranges::any_of(volume->replicas, is_here)) continue;
     std::uint32_t held = 0;
-    for (const auto& [key, volume] : volumes_) {
-      for (const ReplicaRecord& replica : volume.record.replicas)
-        held += replica.node == id ? 1 : 0;
+    for (const auto& [key, each] : volumes_) {
+      held += static_cast<std::uint32_t>(std::ranges::count_if(each.record.replicas, is_here));
     }
     places.push_back(PlacementNode{id, node.free_bytes, held});
   }
+  return places;
+}
+
+void Core::take(const Asker& asker, const CreateVolume& request, Instant now, Outputs& out) {
+  const std::vector<PlacementNode> places = free_places(now, nullptr);
   if (Volume* there = find_named(request.name); there != nullptr) {
     if (request.operation.empty() || there->record.create_operation != request.operation) {
       answer(asker.id,
@@ -163,7 +161,7 @@ void Core::take(const Asker& asker, const CreateVolume& request, Instant now, Ou
     advance(*there, now, out);
     return;
   }
-  const Result<VolumeSpec, Refusal> spec = validate_create(request, alive);
+  const Result<VolumeSpec, Refusal> spec = validate_create(request, places.size());
   if (!spec) {
     answer(asker.id, spec.error(), out);
     return;
@@ -177,7 +175,7 @@ void Core::take(const Asker& asker, const CreateVolume& request, Instant now, Ou
            out);
     return;
   }
-  const std::uint64_t bytes = spec->log_bytes + replica_overhead_bytes;
+  const std::uint64_t bytes = replica_bytes_needed(spec->log_bytes);
   const Result<std::vector<NodeId>> chosen = plan_placement(places, spec->replicas, bytes);
   if (!chosen) {
     answer(asker.id,
@@ -232,6 +230,9 @@ bool Core::serve(Volume& volume, Asker& asker, Instant now, Outputs& out) {
   if (const auto* detach = std::get_if<DetachVolume>(&asker.request)) {
     return serve_detach(volume, asker, *detach, out);
   }
+  if (const auto* change = std::get_if<ChangeVolume>(&asker.request)) {
+    return serve_change(volume, asker, *change, now, out);
+  }
   return serve_delete(volume, asker, out);
 }
 
@@ -247,6 +248,9 @@ bool Core::serve_delete(Volume& volume, Asker& asker, Outputs& out) {
   }
   VolumeRecord next = record;
   next.state = VolumeState::deleting;
+  next.wish.reset();
+  next.replicas.insert(next.replicas.end(), next.retired.begin(), next.retired.end());
+  next.retired.clear();
   Change change = make_change(std::move(next), "deleting", "name=" + record.name);
   Waiter waiter{std::move(asker), Until::gone, change.next->version(), AttachmentId(0)};
   commit(volume, std::move(change), std::move(waiter), out);
@@ -378,6 +382,7 @@ bool Core::is_settled(const Volume& volume, const Waiter& waiter, Answer& result
     result.refusal = refuse(RefusalCode::not_found, "volume", record.name, "it has been deleted");
     return true;
   }
+  if (waiter.until == Until::committed) return true;
   if (waiter.until == Until::assigned) {
     return !record.pending && record.epoch >= waiter.version.epoch;
   }

@@ -80,6 +80,7 @@ void Core::hear(std::uint64_t session, const control::Register& message, Instant
   if (!(node.record == record)) out.push_back(output::RememberNode{record});
   node.record = record;
   node.session = session;
+  node.session_since = now;
   node.heard = true;
   node.heard_at = now;
   node.free_bytes = message.pool_free_bytes;
@@ -114,6 +115,7 @@ ReplicaSeen* Core::replica_of(VolumeId volume, ReplicaId replica, NodeId node) {
   const auto at = volumes_.find(volume);
   if (at == volumes_.end() || !at->second.exists) return nullptr;
   const ReplicaRecord* record = at->second.record.replica(replica);
+  if (record == nullptr) record = at->second.record.retired_replica(replica);
   if (record == nullptr || record->node != node) return nullptr;  // a stranger changes nothing
   return &at->second.seen.replicas[replica];
 }

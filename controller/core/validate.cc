@@ -53,34 +53,35 @@ std::optional<Refusal> check_replicas(std::uint32_t replicas, std::size_t nodes_
   return std::nullopt;
 }
 
-// Fills policy and min_in_sync of a spec whose replicas are known.
-std::optional<Refusal> choose_policy(const CreateVolume& request, VolumeSpec& spec) {
-  const auto members = static_cast<std::uint8_t>(spec.replicas);
+}  // namespace
+
+Result<PolicyChoice, Refusal> choose_policy(const std::string& policy,
+                                            std::optional<std::uint32_t> min_in_sync,
+                                            std::uint32_t replicas) {
+  const auto members = static_cast<std::uint8_t>(replicas);
   const auto usual = static_cast<std::uint8_t>(std::max(1, members - 1));
-  const std::string word =
-      !request.policy.empty() ? request.policy : (members >= 3 ? "quorum" : "in-sync");
+  const std::string word = !policy.empty() ? policy : (members >= 3 ? "quorum" : "in-sync");
+  PolicyChoice choice;
   if (word == "quorum") {
-    spec.policy = Policy::quorum;
+    choice.policy = Policy::quorum;
   } else if (word == "in-sync" || word == "all" || word == "best-effort") {
-    spec.policy = Policy::in_sync;
-    spec.min_in_sync = word == "all" ? members : (word == "in-sync" ? usual : std::uint8_t{1});
+    choice.policy = Policy::in_sync;
+    choice.min_in_sync = word == "all" ? members : (word == "in-sync" ? usual : std::uint8_t{1});
   } else {
     return invalid("policy", word, "give quorum, in-sync, all or best-effort");
   }
-  if (!request.min_in_sync) return std::nullopt;
+  if (!min_in_sync) return choice;
   if (word != "in-sync") {
-    return invalid("min_in_sync", std::to_string(*request.min_in_sync),
+    return invalid("min_in_sync", std::to_string(*min_in_sync),
                    "leave it out: only the policy in-sync takes it, and this is " + word);
   }
-  if (*request.min_in_sync < 1 || *request.min_in_sync > members) {
-    return invalid("min_in_sync", std::to_string(*request.min_in_sync),
+  if (*min_in_sync < 1 || *min_in_sync > members) {
+    return invalid("min_in_sync", std::to_string(*min_in_sync),
                    "give 1 to " + std::to_string(members) + ", the number of replicas");
   }
-  spec.min_in_sync = static_cast<std::uint8_t>(*request.min_in_sync);
-  return std::nullopt;
+  choice.min_in_sync = static_cast<std::uint8_t>(*min_in_sync);
+  return choice;
 }
-
-}  // namespace
 
 std::uint64_t default_log_bytes(std::uint64_t size_bytes) {
   const std::uint64_t share = size_bytes / limits::log_share_of_volume;
@@ -115,7 +116,11 @@ Result<VolumeSpec, Refusal> validate_create(const CreateVolume& request, std::si
     return invalid("replicas", std::to_string(spec.replicas),
                    "give 1 to " + std::to_string(limits::members_max));
   }
-  if (auto refusal = choose_policy(request, spec)) return *std::move(refusal);
+  const Result<PolicyChoice, Refusal> choice =
+      choose_policy(request.policy, request.min_in_sync, spec.replicas);
+  if (!choice) return choice.error();
+  spec.policy = choice->policy;
+  spec.min_in_sync = choice->min_in_sync;
   if (request.write_cache == "none") {
     spec.write_cache = WriteCache::none;
   } else if (!request.write_cache.empty() && request.write_cache != "writeback") {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "controller/core/request.h"
@@ -28,6 +29,17 @@ struct VolumeSpec {
   std::uint8_t min_in_sync = 1;
   WriteCache write_cache = WriteCache::writeback;
 };
+
+struct PolicyChoice {
+  Policy policy = Policy::quorum;
+  std::uint8_t min_in_sync = 1;
+};
+
+// What a policy's name and, for in-sync, its least number mean for so many replicas (1 to
+// limits::members_max). Empty: by their number.
+Result<PolicyChoice, Refusal> choose_policy(const std::string& policy,
+                                            std::optional<std::uint32_t> min_in_sync,
+                                            std::uint32_t replicas);
 
 // The log that a volume of this size gets when nobody says otherwise.
 std::uint64_t default_log_bytes(std::uint64_t size_bytes);

@@ -1,9 +1,26 @@
 #include "controller/store/codec.h"
 
+#include <algorithm>
+
 #include "proto/convert.h"
 #include "proto/store.pb.h"
 
 namespace seawall::controller {
+namespace {
+
+void write(const ReplicaRecord& replica, v1::StoredReplica& out) {
+  out.set_id(replica.id.value());
+  out.set_node(replica.node.value());
+  out.set_endpoint(replica.endpoint.value());
+  out.set_address(replica.address);
+}
+
+ReplicaRecord read(const v1::StoredReplica& in) {
+  return ReplicaRecord{ReplicaId(in.id()), NodeId(in.node()), EndpointVersion(in.endpoint()),
+                       in.address()};
+}
+
+}  // namespace
 
 std::string encode(const VolumeRecord& record) {
   v1::StoredVolume out;
@@ -20,13 +37,11 @@ std::string encode(const VolumeRecord& record) {
   out.set_size_blocks(record.size.value());
   out.set_log_bytes(record.log_bytes);
   out.set_io_timeout_ms(record.io_timeout_ms);
-  for (const ReplicaRecord& replica : record.replicas) {
-    v1::StoredReplica& each = *out.add_replicas();
-    each.set_id(replica.id.value());
-    each.set_node(replica.node.value());
-    each.set_endpoint(replica.endpoint.value());
-    each.set_address(replica.address);
-  }
+  for (const ReplicaRecord& replica : record.replicas) write(replica, *out.add_replicas());
+  for (const ReplicaRecord& replica : record.retired) write(replica, *out.add_retired());
+  out.set_replicas_made(record.replicas_made);
+  if (record.wish) proto::to_proto(*record.wish, *out.mutable_wish());
+  out.set_change_operation(record.change_operation);
   out.set_primary(record.primary.value());
   out.set_winner_start(record.winner_start.value());
   out.set_primary_node_start(record.primary_node_start.value());
@@ -66,10 +81,14 @@ Result<VolumeRecord> decode_volume(const std::string& bytes) {
   record.size = BlockCount(in.size_blocks());
   record.log_bytes = in.log_bytes();
   record.io_timeout_ms = in.io_timeout_ms();
-  for (const v1::StoredReplica& each : in.replicas()) {
-    record.replicas.push_back(ReplicaRecord{ReplicaId(each.id()), NodeId(each.node()),
-                                            EndpointVersion(each.endpoint()), each.address()});
+  for (const v1::StoredReplica& each : in.replicas()) record.replicas.push_back(read(each));
+  for (const v1::StoredReplica& each : in.retired()) record.retired.push_back(read(each));
+  record.replicas_made =
+      std::max(in.replicas_made(), static_cast<std::uint32_t>(record.replicas.size()));
+  if (in.has_wish() && !proto::from_proto(in.wish(), record.wish.emplace())) {
+    return make_error(Errc::corrupt, "a volume record wishes for an impossible configuration");
   }
+  record.change_operation = in.change_operation();
   record.primary = ReplicaId(in.primary());
   record.winner_start = ProcessStart(in.winner_start());
   record.primary_node_start = ProcessStart(in.primary_node_start());

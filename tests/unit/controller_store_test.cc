@@ -44,6 +44,11 @@ VolumeRecord sample(std::uint64_t number) {
   record.last_generation = AttachmentId(6);
   record.attachments = {{AttachmentId(6), NodeId(7), ProcessStart(77)}};
   record.detach_operation = "d";
+  record.wish = record.config;
+  record.wish->in_sync.clear();
+  record.change_operation = "c";
+  record.retired = {{ReplicaId(9), NodeId(8), EndpointVersion(1), "127.0.0.1:9"}};
+  record.replicas_made = 4;
   return record;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/config_change.h"
 #include "engine/promotion.h"
 #include "engine/quorum.h"
 
@@ -124,6 +125,12 @@ std::vector<ReplicaStatus> World::statuses(const ModelNode& node) const {
     status.log_failed = replica.log_failed;
     status.marks = replica.facts.marks;
     status.grants_primary = replica.grants;
+    for (const ReplicaId id : replica.level) {
+      PeerStatus peer;
+      peer.replica = id;
+      peer.state = ReplicaState::in_sync;
+      status.peers.push_back(peer);
+    }
     all.push_back(status);
   }
   return all;
@@ -306,7 +313,10 @@ void World::on(ModelNode& node, const control::CreateReplica& message) {
 }
 
 void World::on(ModelNode& node, const control::DeleteReplica& message) {
-  node.replicas.erase(message.volume);
+  const auto at = node.replicas.find(message.volume);
+  if (at != node.replicas.end() && at->second.facts.replica == message.replica) {
+    node.replicas.erase(at);
+  }
   say(index_of(node.id),
       control::ReplicaDeleted{message.operation, message.volume, message.replica, true});
 }
@@ -371,6 +381,8 @@ void World::on(ModelNode& node, const control::Assign& message) {
     return;
   }
   replica.assignment = assignment;
+  replica.proposed.reset();  // its outcome is known
+  if (new_epoch) replica.level.clear();
   replica.facts.promised = std::max(replica.facts.promised, assignment.epoch);
   replica.facts.seen_epoch = assignment.epoch;
   replica.facts.seen_revision = assignment.revision;
@@ -402,23 +414,57 @@ void World::replicate() {
       std::vector<Standing<Lsn>> standings{{primary.facts.replica, primary.facts.marks.written}};
       for (ModelNode& other : nodes_) {
         const auto at = other.replicas.find(volume);
-        if (&other == &node || !other.alive || at == other.replicas.end()) continue;
+        if (&other == &node || !other.alive || other.lags || at == other.replicas.end()) continue;
         ModelReplica& peer = at->second;
         if (primary.assignment.epoch < peer.facts.promised) continue;
         if (peer.assignment.epoch != primary.assignment.epoch) continue;
+        if (!primary.assignment.names(peer.facts.replica)) continue;
         peer.facts.last_term = primary.facts.last_term;
         peer.facts.marks.written = primary.facts.marks.written;
         standings.push_back({peer.facts.replica, peer.facts.marks.written});
       }
-      const auto committed = reached<Lsn>(primary.assignment.config, standings);
+      primary.level.clear();
+      for (const Standing<Lsn>& each : standings) {
+        if (each.replica != primary.facts.replica) primary.level.push_back(each.replica);
+      }
+      const auto committed =
+          reached_jointly<Lsn>(primary.assignment.config, primary.proposed, standings);
       if (committed && *committed == primary.facts.marks.written) {
         primary.role = Role::primary;
         primary.serving = true;
         Position& completed = completed_[volume];
         completed = std::max(completed, position_of(primary.facts));
       }
+      if (primary.serving) propose(node, primary);
     }
   }
+}
+
+// Its step to the wish, once everybody whom that step adds is level; again until it has an answer.
+void World::propose(ModelNode& node, ModelReplica& primary) {
+  if (primary.proposed && now_.value() % 500 != 0) return;
+  const Assignment& assignment = primary.assignment;
+  if (!assignment.wish) return;
+  const auto counts = [&primary](ReplicaId id) {
+    return id == primary.facts.replica || std::ranges::count(primary.level, id) > 0;
+  };
+  Configuration next = *assignment.wish;
+  next.members = members_of_step(*assignment.wish, primary.facts.replica);
+  if (fulfils(assignment.config, next)) return;
+  std::size_t present = 0;
+  for (const ReplicaId id : next.members) {
+    if (!counts(id) && !assignment.config.members.contains(id)) return;
+    present += counts(id) ? 1 : 0;
+    if (next.policy == Policy::in_sync && counts(id)) next.in_sync.push_back(id);
+  }
+  const std::size_t least =
+      next.policy == Policy::quorum ? write_quorum(next.members.size()) : next.min_in_sync;
+  if (present < least) return;
+  primary.proposed = next;
+  say(index_of(node.id),
+      control::Proposed{ConfigProposal{assignment.volume, assignment.epoch, assignment.revision,
+                                       next, primary.facts.replica},
+                        primary.facts.replica});
 }
 
 bool World::write(VolumeId volume) {

@@ -29,6 +29,9 @@ struct ModelReplica {
   bool serving = false;
   bool log_failed = false;
   std::optional<bool> grants;
+  // As primary: who is level with it, and the step to the wish that it has proposed.
+  std::vector<ReplicaId> level;
+  std::optional<Configuration> proposed;
 };
 
 struct ModelNode {
@@ -40,6 +43,7 @@ struct ModelNode {
   bool reaches = true;  // the controller
   bool fails_create = false;
   bool mute_fences = false;  // takes fences and does not report
+  bool lags = false;         // takes no records
   std::uint64_t session = 0;
   std::uint64_t free_bytes = 100 * limits::GiB;
   std::map<VolumeId, ModelReplica> replicas;
@@ -120,6 +124,7 @@ class World {
   void on(ModelNode& node, const control::Refuse& message);
   void on(ModelNode& node, const control::AttachmentView& message);
   void check_assign(const control::Assign& message);
+  void propose(ModelNode& node, ModelReplica& primary);
   void replicate();
 
   MemoryStore store_;
