@@ -195,7 +195,6 @@ void Engine::take(const Assignment& assignment) {
     refuse(assignment, reason);
     return;
   }
-  replica_.cut_before_promotion();
   primary_.begin();
 }
 

@@ -9,8 +9,6 @@ Plan by_lineage(const PrimaryFacts& primary, const ReplicaFacts& replica, const 
   return recovery_plan(primary, replica);
 }
 
-std::optional<Lsn> whole_log(const Watermarks&, Lsn) { return std::nullopt; }
-
 }  // namespace
 
 const Generation generation_v2{
@@ -19,7 +17,7 @@ const Generation generation_v2{
     .catchup_convergence = SpaceRule::by_need,
     .recoverability = {by_lineage, true, false},
     .restart_rejoin = {.waits_for_assignment = false, .keeps_marker = true},
-    .promotion = {decide_promotion, true, true, true, whole_log},
+    .promotion = {decide_promotion, true, true, true},
 };
 
 }  // namespace seawall

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "engine/promotion.h"
 #include "engine/recovery_plan.h"
@@ -51,8 +50,6 @@ struct Promotion {
   bool probes;       // no failover unless enough answer for one, and nobody still grants
   bool fences;       // positions count behind a durable promise only
   bool proves_term;  // nothing is served before the own term-start is committed
-  // What a new primary keeps of its log; nullopt: all of it.
-  std::optional<Lsn> (*keeps)(const Watermarks& own, Lsn known_stable);
 };
 
 struct Generation {

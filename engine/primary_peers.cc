@@ -221,6 +221,7 @@ void Primary::on(Peer& peer, const message::HelloReply& reply) {
   own.epoch = epoch_;
   own.log = context_.log.view(context_.facts);
   own.trimmed = context_.facts.marks.trimmed;
+  own.stable = context_.fold_limit;
   const Generation& generation = *context_.options.generation;
   const Acquaintance known{peer.met.has_value(), peer.met != reply.facts->process_start};
   peer.met = reply.facts->process_start;

@@ -24,6 +24,7 @@ struct PrimaryFacts {
   Epoch epoch;
   LogView log;   // to the head, appended records included
   Lsn trimmed;
+  Lsn stable;    // as far as it is known here; v2 asks for more than that
 };
 
 Plan recovery_plan(const PrimaryFacts& primary, const ReplicaFacts& replica);

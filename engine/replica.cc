@@ -276,15 +276,6 @@ void Replica::on(const message::Rewind& rewind) {
   context_.emit(command::RewindLog{rewind.to});
 }
 
-// An older generation's new primary: what it does not know to be stable goes.
-void Replica::cut_before_promotion() {
-  const auto keeps = context_.options.generation->promotion.keeps;
-  const std::optional<Lsn> upto = keeps(context_.facts.marks, held_stable_);
-  if (!upto || *upto >= context_.log.head()) return;
-  rewinding_ = true;
-  context_.emit(command::RewindLog{*upto});
-}
-
 void Replica::adopt_log(const ReplicaFacts& facts) {
   const Epoch promised = std::max(context_.facts.promised, facts.promised);
   const Epoch seen_epoch = context_.facts.seen_epoch;

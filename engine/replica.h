@@ -49,7 +49,6 @@ class Replica {
   // A higher promise, or the role of a primary: whatever was open is over.
   void end_session();
   void on_epoch(Epoch epoch);  // a committed assignment: what is older is over
-  void cut_before_promotion();
   void stop();  // removed
 
   [[nodiscard]] ReplicaStage stage() const { return stage_; }

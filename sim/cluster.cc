@@ -130,6 +130,8 @@ void Cluster::move(NodeNumber node, const std::string& address) {
 
 void Cluster::set_slow_disk(NodeNumber node, Micros extra) { machine(node).disks.set_slow(extra); }
 
+void Cluster::lose_in_flight(NodeNumber node) { machine(node).disks.lose_in_flight(); }
+
 const Process* Cluster::process(NodeNumber node) const { return machine(node).process.get(); }
 
 void Cluster::pause(NodeNumber node) {

@@ -39,6 +39,7 @@ class Cluster final : public VolumeClient::Machines {
   Network& network() { return network_; }
   ControlNet& control_net() { return control_net_; }
   ControllerHost& controller() { return controller_; }
+  [[nodiscard]] const ControllerHost& controller() const { return controller_; }
 
   [[nodiscard]] bool running(NodeNumber node) const;
   void start(NodeNumber node);
@@ -49,6 +50,9 @@ class Cluster final : public VolumeClient::Machines {
   // The machine has another address from its next start on.
   void move(NodeNumber node, const std::string& address);
   void set_slow_disk(NodeNumber node, Micros extra);
+  // What its disks have in flight at the next crash is lost, all of it.
+  void lose_in_flight(NodeNumber node);
+  [[nodiscard]] const VolumeClient& volume(std::size_t index) const { return *volumes_.at(index); }
   [[nodiscard]] const Process* process(NodeNumber node) const;  // nullptr: none runs
   void pause(NodeNumber node);
   void resume(NodeNumber node);

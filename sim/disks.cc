@@ -43,7 +43,10 @@ void ReplicaDisks::crash(bool power_lost) {
   std::uint64_t in_flight = 0;
   for (auto& [replica, entry] : entries_) {
     in_flight += entry.disk->pending();
-    if (!power_lost) {
+    if (!power_lost && loses_in_flight_) {
+      const auto lost = [](const std::string&, std::uint64_t) { return wal::MemDisk::Fate::lost; };
+      entry.disk->crash_process(lost, prng_);
+    } else if (!power_lost) {
       entry.disk->crash_process(prng_);
     } else if (prng_.chance(one_in(4))) {
       entry.disk->power_loss_all_lost();
@@ -51,6 +54,7 @@ void ReplicaDisks::crash(bool power_lost) {
       entry.disk->power_loss(prng_);
     }
   }
+  loses_in_flight_ = false;
   trace_.add(
       TraceRecord{scheduler_.now(), What::disk_crash, node_, in_flight, power_lost ? 1u : 0u});
 }

@@ -32,6 +32,8 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   void crash(bool power_lost);
   // Every write and flush takes so much longer; 0: as drawn.
   void set_slow(Micros extra) { extra_ = extra; }
+  // Nothing of what is in flight at the next crash has reached the disk.
+  void lose_in_flight() { loses_in_flight_ = true; }
   // From the n-th change on, nothing reaches any of the disks; a crash must follow.
   void stop_after(std::uint64_t changes);
 
@@ -60,6 +62,7 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   Prng prng_;
   Owner owner_;
   Micros extra_ = 0;
+  bool loses_in_flight_ = false;
   std::map<ReplicaId, Entry> entries_;
   std::uint64_t ops_ = 0;
 };

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "sim/batch.h"
+#include "sim/generations/compare.h"
 
 namespace seawall::sim {
 namespace {
@@ -22,6 +23,7 @@ constexpr const char* usage =
     "  --nodes N --policy P --write-cache C --log-bytes B   fix what is else drawn from the seed\n"
     "  --no-faults                     an undisturbed run\n"
     "  --mutant-expected               this build is a wrong one: succeeds iff some seed fails\n"
+    "seawall-sim compare [--html FILE]  generations compared; --help says more\n"
     "  --canary                        plants nondeterminism: --check-determinism must find it\n"
     "exit status: 0 all seeds good; 2 usage; 31 safety, 32 liveness, 33 determinism, 34 crash "
     "(the\n"
@@ -136,6 +138,7 @@ void print_sums(const BatchResult& result) {
 }  // namespace
 
 int run_main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "compare") return compare_main(argc - 2, argv + 2);
   const Arguments arguments = parse(argc, argv);
   const auto began = std::chrono::steady_clock::now();
   const BatchResult result = run_batch(arguments.batch);
