@@ -203,8 +203,11 @@ int compare_main(int argc, char** argv) {
     std::fprintf(stderr, "seawall-sim compare: no scenario %s\n%s", row.c_str(), usage);
     return 2;
   }
-  if (figures) std::fputs("                                                       to them    in sync"
-                          "  longest wait\n", stdout);
+  if (figures)
+    std::fputs(
+        "                                                       to them    in sync"
+        "  longest wait\n",
+        stdout);
   std::fputs(compare_table(cells, figures).c_str(), stdout);
   int status = 0;
   for (const Cell& cell : cells) {

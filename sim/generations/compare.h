@@ -1,8 +1,8 @@
 // Compare: every scenario under every generation, as a table, as JSON, and as a page to look at.
 //
-// Life cycle: run_compare() runs the cells one after the other; the rest renders its result. Thread:
-// one. Determinism: the table is a function of the code. Errors: a scenario that does not exist
-// gives no rows. Units: bytes; milliseconds of simulated time.
+// Life cycle: run_compare() runs the cells one after the other; the rest renders its result.
+// Thread: one. Determinism: the table is a function of the code. Errors: a scenario that does not
+// exist gives no rows. Units: bytes; milliseconds of simulated time.
 #pragma once
 
 #include <string>

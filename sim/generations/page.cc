@@ -7,7 +7,8 @@ namespace {
 constexpr const char* head = R"html(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Generations compared</title>
 <style>
-body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1180px;color:#1c2530;padding:0 1em}
+body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1180px;
+color:#1c2530;padding:0 1em}
 h1{font-size:1.5em}h2{font-size:1.1em;margin:2em 0 .3em}p{max-width:52em}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2em .6em;border-bottom:1px
 solid #e3e7ec;white-space:nowrap}th{color:#5b6776;font-weight:600}tr{cursor:pointer}
@@ -18,17 +19,18 @@ text{font:11px system-ui,sans-serif;fill:#37424f}.key span{display:inline-block;
 .key i{display:inline-block;width:1em;height:1em;margin-right:.35em;vertical-align:-.15em}
 </style></head><body>
 <h1>Generations compared</h1>
-<p>One simulator, one core, five decisions. Every row is a run of a whole cluster: lanes are replicas,
-colours what their primary makes of them; the line in a lane is how far its log is behind the longest
-one, and the bars at the bottom are completed requests. Ticks are what happened: hover them.</p>
+<p>One simulator, one core, five decisions. Every row is a run of a whole cluster: lanes are
+replicas, colours what their primary makes of them; the line in a lane is how far its log is
+behind the longest one, and the bars at the bottom are completed requests. Ticks are what happened:
+hover them.</p>
 <p class="key" id="key"></p>
 <table id="table"></table><div id="runs"></div>
 <script>
 const cells = )html";
 
 constexpr const char* tail = R"html(;
-const colours={P:'#2b5fb3',p:'#8fb0e0',s:'#8ccfa5',c:'#f2c14e',b:'#e07b39',w:'#b58ad6','-':'#3b3f45',
-'.':'#d7dce2'};
+const colours={P:'#2b5fb3',p:'#8fb0e0',s:'#8ccfa5',c:'#f2c14e',b:'#e07b39',w:'#b58ad6',
+'-':'#3b3f45','.':'#d7dce2'};
 const names={P:'primary',p:'being promoted',s:'in sync',c:'catching up',b:'being rebuilt',
 w:'rewinding','-':'down','.':'no session'};
 const el=(n,a,t)=>{const e=document.createElementNS('http://www.w3.org/2000/svg',n);
@@ -36,11 +38,13 @@ for(const k in a)e.setAttribute(k,a[k]);if(t!==undefined)e.textContent=t;return 
 document.getElementById('key').innerHTML=Object.keys(names).map(k=>
 `<span><i style="background:${colours[k]}"></i>${names[k]}</span>`).join('');
 const mark=(v,y,n)=>v?`<span class="ok">${y}</span>`:`<span class="bad">${n}</span>`;
-document.getElementById('table').innerHTML='<tr><th>row<th>scenario<th>generation<th>completed data'+
-'<th>uncommitted data<th>recovery<th>ways<th>manner<th>bytes<th>in sync after<th>longest wait</tr>'+
+document.getElementById('table').innerHTML='<tr><th>row<th>scenario<th>generation'+
+'<th>completed data<th>uncommitted data<th>recovery<th>ways<th>manner<th>bytes'+
+'<th>in sync after<th>longest wait</tr>'+
 cells.map((c,i)=>`<tr onclick="document.getElementById('r${i}').scrollIntoView()"><td>${c.id}<td>${
-c.title}<td>${c.generation}<td>${mark(c.safe,'safe','LOST')}<td>${mark(c.kept_out,'kept out','shown')
-}<td>${mark(c.completed,'completed','stalled')}<td>${c.ways}<td>${c.manner}<td class="num">${
+c.title}<td>${c.generation}<td>${mark(c.safe,'safe','LOST')}<td>${mark(c.kept_out,
+'kept out','shown')}<td>${mark(c.completed,'completed','stalled')}<td>${
+c.ways}<td>${c.manner}<td class="num">${
 Math.round(c.bytes/1024)} KiB<td class="num">${c.completed?c.to_in_sync_ms+' ms':'-'
 }<td class="num">${c.longest_wait_ms} ms</tr>`).join('');
 const laneH=34,left=56,W=1120;
@@ -60,8 +64,9 @@ function draw(c,box){
       const r=el('rect',{x:x(s[from][0]),y:top(n),width:Math.max(.8,x(end)-x(s[from][0])),
         height:laneH-8,fill:colours[st]});
       r.append(el('title',{},`${names[st]} ${s[from][0]} .. ${end} ms`));svg.append(r);from=i}
-    const pts=s.filter(r=>r[2+n*3]!='-').map(r=>{let m=0;for(let k=0;k<nodes;k++)m=Math.max(m,r[3+k*3]);
-      return x(r[0]).toFixed(1)+','+(top(n)+(m-r[3+n*3])/lagMax*(laneH-10)+1).toFixed(1)}).join(' ');
+    const lag=r=>{let m=0;for(let k=0;k<nodes;k++)m=Math.max(m,r[3+k*3]);return m-r[3+n*3]};
+    const pts=s.filter(r=>r[2+n*3]!='-').map(r=>x(r[0]).toFixed(1)+','+
+      (top(n)+lag(r)/lagMax*(laneH-10)+1).toFixed(1)).join(' ');
     svg.append(el('polyline',{points:pts,fill:'none',stroke:'#10151b','stroke-width':1.2}));
   }
   const base=top(nodes)+26;let most=1;for(const r of s)most=Math.max(most,r[1]);
@@ -78,11 +83,12 @@ function draw(c,box){
     svg.append(el('text',{x:x(t),y:H-6,'text-anchor':'middle'},(t-t0)/1000+' s'));
   box.append(svg)}
 let last='';cells.forEach((c,i)=>{const runs=document.getElementById('runs');
-  if(c.id!=last){const h=document.createElement('h2');h.textContent=c.id+'  '+c.title;runs.append(h);
-    last=c.id}
+  if(c.id!=last){const h=document.createElement('h2');h.textContent=c.id+'  '+c.title;
+    runs.append(h);last=c.id}
   const box=document.createElement('div');box.className='run';box.id='r'+i;
-  const h=document.createElement('h3');h.innerHTML=`${c.generation}: ${mark(c.safe,'safe','LOST')}, ${
-    mark(c.kept_out,'kept out','shown')}, ${mark(c.completed,'completed','stalled')}, ${c.ways}`;
+  const h=document.createElement('h3');h.innerHTML=`${c.generation}: ${
+    mark(c.safe,'safe','LOST')}, ${mark(c.kept_out,'kept out','shown')}, ${
+    mark(c.completed,'completed','stalled')}, ${c.ways}`;
   box.append(h);if(c.wrong){const p=document.createElement('p');p.className='bad';
     p.textContent=c.wrong.slice(0,220);box.append(p)}
   draw(c,box);runs.append(box)});
