@@ -1,73 +1,57 @@
 #include "engine/attachments.h"
 
+#include "engine/base/check.h"
+
 namespace seawall {
 
-void AttachmentRow::raise_low_mark(RequestNumber mark) {
-  if (mark <= low_mark) return;
-  low_mark = mark;
-  entries.erase_if([&](const Entry& entry) { return entry.request < mark; });
+static_assert(limits::attachments_max == 2, "a record names the one other attachment");
+
+void Attachments::keep(const Granted& granted) {
+  granted_ = granted;
+  const AttachmentId first = granted.empty() ? AttachmentId{} : granted.front().attachment;
+  const AttachmentId last = granted.empty() ? AttachmentId{} : granted.back().attachment;
+  tables_.keep(first, last);
+  connections_.erase_if(
+      [&](const AttachmentConnection& one) { return one.id != first && one.id != last; });
 }
 
-std::optional<Lsn> AttachmentRow::find(RequestNumber request) const {
-  for (const Entry& entry : entries) {
-    if (entry.request == request) return entry.lsn;
+AttachmentId Attachments::other_than(AttachmentId id) const {
+  for (const AttachmentGrant& grant : granted_) {
+    if (grant.attachment != id) return grant.attachment;
   }
-  return std::nullopt;
+  return AttachmentId{};
 }
 
-void Attachments::fold(const RecordHeader& header) {
-  if (header.attachment == AttachmentId{0}) return;
-  AttachmentRow& row = this->row(header.attachment);
-  row.raise_low_mark(header.low_mark);
-  if (header.request < row.low_mark || row.find(header.request)) return;
-  if (row.entries.full()) row.entries.erase_at(0);
-  std::size_t place = row.entries.size();
-  while (place > 0 && row.entries[place - 1].request > header.request) --place;
-  row.entries.insert_at(place, {header.request, header.lsn});
+void Attachments::open(AttachmentId id, ConnectionNumber connection, LinkId link) {
+  static_cast<void>(tables_.row(id));
+  for (AttachmentConnection& one : connections_) {
+    if (one.id != id) continue;
+    one.connection = connection;
+    one.link = link;
+    return;
+  }
+  if (connections_.full()) connections_.erase_at(0);
+  connections_.push_back({id, connection, link});
 }
 
-void Attachments::cut(Lsn upto) {
-  for (AttachmentRow& row : rows_) {
-    row.entries.erase_if([&](const AttachmentRow::Entry& entry) { return entry.lsn > upto; });
+void Attachments::close(LinkId link) {
+  for (AttachmentConnection& one : connections_) {
+    if (one.link == link) one.link.reset();
   }
 }
 
-void Attachments::forget_connections() {
-  for (AttachmentRow& row : rows_) {
-    row.connection = ConnectionNumber{};
-    row.link.reset();
-  }
-}
-
-AttachmentRow* Attachments::find(AttachmentId id) {
-  for (AttachmentRow& row : rows_) {
-    if (row.id == id) return &row;
-  }
-  return nullptr;
-}
-
-const AttachmentRow* Attachments::find(AttachmentId id) const {
-  for (const AttachmentRow& row : rows_) {
-    if (row.id == id) return &row;
+const AttachmentConnection* Attachments::connection(AttachmentId id) const {
+  for (const AttachmentConnection& one : connections_) {
+    if (one.id == id) return &one;
   }
   return nullptr;
 }
 
-AttachmentRow* Attachments::find_by_link(LinkId link) {
-  for (AttachmentRow& row : rows_) {
-    if (row.link == link) return &row;
+const AttachmentConnection* Attachments::connection(LinkId link) const {
+  for (const AttachmentConnection& one : connections_) {
+    if (one.link == link) return &one;
   }
   return nullptr;
-}
-
-AttachmentRow& Attachments::row(AttachmentId id) {
-  if (AttachmentRow* known = find(id)) return *known;
-  if (rows_.full()) rows_.erase_at(0);
-  std::size_t place = rows_.size();
-  while (place > 0 && rows_[place - 1].id > id) --place;
-  AttachmentRow row;
-  row.id = id;
-  return rows_.insert_at(place, row);
 }
 
 }  // namespace seawall

@@ -1,62 +1,56 @@
-// The request tables: at most one effect for every request of an attachment.
+// Attachments of one replica: request tables, and the connections of a primary.
 //
-// Every replica folds from the records it appends, per attachment: the low mark, and which record
-// each newer request became. A request that the table holds is answered from the log, not appended
-// again.
-// Life cycle: empty at opening (records from before the opening are not in it), cut by a rewind,
-// emptied by a rebuild. Thread: the Core's. Invariants: requests ascend and are not below the low
-// mark.
+// A request that the table holds is answered from the log, not appended again; one below its low
+// mark is refused.
+// Life cycle: the tables come with Opened (super block and log) and with a rebuild (its base), are
+// folded from every appended record and cut by a rewind. Connections are a primary's and end with
+// it. Thread: the Core's. Bounds: limits::attachments_max of either.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 
 #include "engine/base/bounded_vector.h"
 #include "engine/base/ids.h"
 #include "engine/base/limits.h"
 #include "engine/base/record.h"
+#include "engine/base/request_table.h"
+#include "engine/control.h"
 
 namespace seawall {
 
-struct AttachmentRow {
-  struct Entry {
-    RequestNumber request;
-    Lsn lsn;
-  };
-
+struct AttachmentConnection {
   AttachmentId id;
-  RequestNumber low_mark;
-  BoundedVector<Entry, limits::request_table_max> entries;
-  // The connection that is open here; only a primary has one.
-  ConnectionNumber connection;      // the greatest that was opened
-  std::optional<LinkId> link;       // while it is open
-
-  void raise_low_mark(RequestNumber mark);
-  [[nodiscard]] std::optional<Lsn> find(RequestNumber request) const;
+  ConnectionNumber connection;  // the greatest that was opened
+  std::optional<LinkId> link;   // while it is open
 };
 
 class Attachments {
  public:
-  static constexpr std::size_t rows_max = limits::attachments_max + 2;
+  using Granted = BoundedVector<AttachmentGrant, limits::attachments_max>;
 
-  void fold(const RecordHeader& header);
+  [[nodiscard]] const RequestTables& tables() const { return tables_; }
+  [[nodiscard]] RequestTables& tables() { return tables_; }
+  void adopt(const RequestTables& tables) { tables_ = tables; }
+  void fold(const RecordHeader& header) { tables_.fold(header); }
   // Records after `upto` are gone from the log.
-  void cut(Lsn upto);
-  void clear() { rows_.clear(); }
-  void forget_connections();
+  void cut(Lsn upto) { tables_.cut(upto); }
 
-  AttachmentRow* find(AttachmentId id);
-  [[nodiscard]] const AttachmentRow* find(AttachmentId id) const;
-  AttachmentRow* find_by_link(LinkId link);
-  // The row of `id`, a new one where there is none: the smallest generation makes place.
-  AttachmentRow& row(AttachmentId id);
-  [[nodiscard]] auto begin() { return rows_.begin(); }
-  [[nodiscard]] auto end() { return rows_.end(); }
-  [[nodiscard]] auto begin() const { return rows_.begin(); }
-  [[nodiscard]] auto end() const { return rows_.end(); }
+  // --- a primary's ---
+  // Only these are attached: rows and connections of others go.
+  void keep(const Granted& granted);
+  // The other attachment that is granted besides `id`; 0: none.
+  [[nodiscard]] AttachmentId other_than(AttachmentId id) const;
+  // Opens a connection of a granted attachment; its table is there from now on.
+  void open(AttachmentId id, ConnectionNumber connection, LinkId link);
+  void close(LinkId link);
+  void forget_connections() { connections_.clear(); }
+  [[nodiscard]] const AttachmentConnection* connection(AttachmentId id) const;
+  [[nodiscard]] const AttachmentConnection* connection(LinkId link) const;
 
  private:
-  BoundedVector<AttachmentRow, rows_max> rows_;  // ascending id
+  RequestTables tables_;
+  Granted granted_;
+  BoundedVector<AttachmentConnection, limits::attachments_max> connections_;
 };
 
 }  // namespace seawall

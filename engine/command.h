@@ -10,6 +10,7 @@
 #include "engine/base/facts.h"
 #include "engine/base/ids.h"
 #include "engine/base/record.h"
+#include "engine/base/request_table.h"
 #include "engine/client.h"
 #include "engine/control.h"
 #include "engine/message.h"
@@ -55,7 +56,8 @@ struct SendBase { ReplicaId peer; LinkId link; SessionId session; message::Envel
 struct ThawBase { ReplicaId peer; SessionId session; };
 // --- rebuild, target side: answered by RebuildPrepared, BaseWritten, BaseFlushed ---
 struct PrepareRebuild { RebuildMarker marker; std::optional<Floor> floor; Term cut_term;
-                        std::uint64_t cut_chain = 0; const TermTable* terms = nullptr; };
+                        std::uint64_t cut_chain = 0; const TermTable* terms = nullptr;
+                        const RequestTables* requests = nullptr; };
 struct WriteBase { SessionId session; message::BaseBlocks blocks; };
 struct FlushBase { SessionId session; };
 

@@ -97,10 +97,7 @@ void Engine::on(const event::Opened& event) {
   context_.facts = *event.facts;
   if (!context_.options.generation->restart_rejoin.keeps_marker) context_.facts.marker.reset();
   context_.log.adopt(context_.facts);
-  for (const RecordHeader& header : event.tail) {
-    CHECK(header.lsn <= context_.facts.marks.written);
-    attachments_.fold(header);
-  }
+  if (event.requests != nullptr) attachments_.adopt(*event.requests);
   context_.promised = context_.facts.promised;
   context_.opened = true;
   // A grant given before the restart is forgotten: a full lease is waited out.

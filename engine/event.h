@@ -5,24 +5,24 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <variant>
 
 #include "engine/base/error.h"
 #include "engine/base/facts.h"
 #include "engine/base/ids.h"
+#include "engine/base/request_table.h"
 #include "engine/client.h"
 #include "engine/control.h"
 #include "engine/message.h"
 
 namespace seawall::event {
 
-// The replica's store is open: what it can prove. First event of a Core's life. `tail` are the
-// headers of the newest records of the log (a few hundred, fewer if the log is shorter),
-// oldest first, ending at facts->marks.written: which requests are in the log already.
+// The replica's store is open: what it can prove. First event of a Core's life. `requests` are the
+// tables as of facts->marks.written: what the super block holds, and the log folded on top;
+// nullptr: empty ones.
 struct Opened {
   const ReplicaFacts* facts = nullptr;
-  std::span<const RecordHeader> tail;
+  const RequestTables* requests = nullptr;
 };
 struct Tick {};
 
@@ -60,7 +60,9 @@ struct BaseFrozen { ReplicaId peer; SessionId session; bool ok = false; Lsn cut;
                     std::uint64_t cut_chain = 0; std::uint64_t extents = 0; };
 struct BaseSent { ReplicaId peer; SessionId session; bool ok = false; std::uint64_t sequence = 0;
                   bool end = false; std::uint64_t count = 0; std::uint64_t digest = 0; };
-struct RebuildPrepared { SessionId session; bool ok = false; const ReplicaFacts* facts = nullptr; };
+// `requests`: the tables that the super block holds now.
+struct RebuildPrepared { SessionId session; bool ok = false; const ReplicaFacts* facts = nullptr;
+                         const RequestTables* requests = nullptr; };
 struct BaseWritten { SessionId session; std::uint64_t sequence = 0; bool ok = false;
                      std::uint64_t digest = 0; };  // running digest of what has arrived
 struct BaseFlushed { SessionId session; bool ok = false; };

@@ -11,6 +11,7 @@
 #include "engine/base/facts.h"
 #include "engine/base/ids.h"
 #include "engine/base/record.h"
+#include "engine/base/request_table.h"
 #include "engine/control.h"
 
 namespace seawall::message {
@@ -102,6 +103,11 @@ struct StartRebuild {
   std::uint64_t extents_total = 0;   // mapped extents that will be sent
   Lsn head;                          // as in StartStream
 };
+// Comes right before StartRebuild: the request tables as of the cut, by which the replica answers
+// what was resent although its log no longer holds it. Outlives the step only.
+struct BaseRequests {
+  const RequestTables* tables = nullptr;
+};
 struct RebuildReady {  // marker durable, log forgotten
   Lsn cut;
 };
@@ -125,6 +131,7 @@ struct RebuildComplete {  // replica: base complete, log contiguous and durable 
   std::uint64_t count = 0;
   std::uint64_t digest = 0;
   Lsn durable;
+  std::uint64_t requests = 0;  // digest of the request tables, as its disk gave them back
 };
 struct RebuildAccepted {  // primary: the marker may go
   Lsn required;           // cut and floor: the log is durable up to here
@@ -134,6 +141,6 @@ struct MarkerCleared {};  // replica: the marker is gone, durably; it counts fro
 using PeerMessage =
     std::variant<Hello, HelloReply, StartStream, Rewind, RewindDone, Append, Ack, Nack, Barrier,
                  BarrierDone, Heartbeat, HeartbeatReply, StartRebuild, RebuildReady, BaseBlocks,
-                 BaseAck, BaseEnd, RebuildComplete, RebuildAccepted, MarkerCleared>;
+                 BaseAck, BaseEnd, RebuildComplete, RebuildAccepted, MarkerCleared, BaseRequests>;
 
 }  // namespace seawall::message

@@ -37,6 +37,7 @@ struct BaseLane {
   bool end = false;          // all has been sent; count and digest are known
   std::uint64_t count = 0;
   std::uint64_t digest = 0;
+  std::uint64_t requests = 0;   // digest of the request tables that were sent
   std::optional<Position> floor;  // what the replica must hold again: its old end included
 };
 

@@ -26,6 +26,7 @@ void Primary::begin() {
   unstable_ = false;
   membership_.reset();
   attachments_.forget_connections();
+  attachments_.keep(context_.assignment->attachments);
   for (const AttachmentGrant& grant : context_.assignment->attachments) {
     newest_attachment_ = std::max(newest_attachment_, grant.attachment);
   }
@@ -63,8 +64,8 @@ void Primary::on_new_revision(const Assignment& before) {
   for (const AttachmentGrant& grant : before.attachments) {
     if (!revoked(grant.attachment)) continue;
     requests_.revoke(grant.attachment);
-    if (AttachmentRow* row = attachments_.find(grant.attachment)) row->link.reset();
   }
+  attachments_.keep(now.attachments);
 }
 
 void Primary::stop(ClientStatus status) {
@@ -327,7 +328,7 @@ void Primary::on_client_opened(LinkId link, const ClientAttach& attach) {
   for (const AttachmentGrant& grant : context_.assignment->attachments) {
     granted = granted || grant.attachment == attach.attachment;
   }
-  const AttachmentRow* known = attachments_.find(attach.attachment);
+  const AttachmentConnection* known = attachments_.connection(attach.attachment);
   if (revoked(attach.attachment)) {
     reply.status = ClientStatus::detached;
   } else if ((!granted && !MUTANT(M25)) || !serving()) {
@@ -340,18 +341,16 @@ void Primary::on_client_opened(LinkId link, const ClientAttach& attach) {
   if (reply.status == ClientStatus::ok) {
     // The older connection ends before the first request of this one is admitted.
     requests_.end_connection(attach.attachment);
-    AttachmentRow& row = attachments_.row(attach.attachment);
-    row.connection = attach.connection;
-    row.link = link;
+    attachments_.open(attach.attachment, attach.connection, link);
   }
   context_.emit(command::AttachReply{link, reply});
 }
 
 void Primary::on_client_closed(LinkId link) {
-  AttachmentRow* row = attachments_.find_by_link(link);
-  if (row == nullptr) return;
-  requests_.end_connection(row->id);
-  row->link.reset();
+  const AttachmentConnection* open = attachments_.connection(link);
+  if (open == nullptr) return;
+  requests_.end_connection(open->id);
+  attachments_.close(link);
 }
 
 }  // namespace seawall

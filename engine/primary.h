@@ -175,6 +175,7 @@ class Primary {
   AttachmentId newest_attachment_;        // ever granted in this process
   PlanJournal journal_;
   TermTable rebuild_terms_;               // what the last StartRebuild pointed to
+  RequestTables rebuild_requests_;        // what the last BaseRequests pointed to
 };
 
 }  // namespace seawall

@@ -39,6 +39,11 @@ void Primary::on_base_frozen(const event::BaseFrozen& done) {
   while (!rebuild_terms_.empty() && rebuild_terms_.back().first_lsn > done.cut) {
     rebuild_terms_.pop_back();
   }
+  rebuild_requests_ = attachments_.tables();
+  rebuild_requests_.cut(done.cut);
+  if (MUTANT(M71)) rebuild_requests_.clear();
+  peer->base.requests = rebuild_requests_.digest();
+  send(*peer, message::BaseRequests{&rebuild_requests_});
   send(*peer, message::StartRebuild{done.cut, done.cut_term, done.cut_chain, &rebuild_terms_,
                                     done.extents, peer->head_at_handshake});
 }
@@ -113,7 +118,8 @@ void Primary::on(Peer& peer, const message::RebuildComplete& complete) {
     ++context_.counters.unexpected;
     return;
   }
-  const bool equal = complete.count == base.count && complete.digest == base.digest;
+  const bool equal = complete.count == base.count && complete.digest == base.digest &&
+                     complete.requests == base.requests;
   const bool reaches = complete.durable >= base.cut && complete.durable <= peer.sent_upto();
   const std::optional<Position> at = position_at(context_.facts.terms, complete.durable);
   const bool above_floor = !base.floor || (at && *at >= *base.floor);

@@ -64,6 +64,7 @@ void Replica::end_session() {
   told_stable_.reset();
   head_at_handshake_.reset();
   base_end_.reset();
+  if (!preparing_) cut_requests_.reset();
 }
 
 void Replica::on_epoch(Epoch epoch) {

@@ -75,6 +75,7 @@ class Replica {
   void on(const message::Append& append);
   void on(const message::Barrier& barrier);
   void on(const message::Heartbeat& heartbeat);
+  void on(const message::BaseRequests& requests);
   void on(const message::StartRebuild& start);
   void on(const message::BaseBlocks& blocks);
   void on(const message::BaseEnd& end);
@@ -135,6 +136,8 @@ class Replica {
   bool base_flushed_ = false;
   bool complete_sent_ = false;
   TermTable cut_terms_;             // what the last PrepareRebuild pointed to
+  std::optional<RequestTables> cut_requests_;  // likewise; come before StartRebuild
+  std::uint64_t requests_digest_ = 0;          // of what the disk holds of them
 };
 
 }  // namespace seawall

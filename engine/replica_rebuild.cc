@@ -12,8 +12,18 @@ constexpr std::uint64_t base_in_flight_max = 64;
 
 }  // namespace
 
+void Replica::on(const message::BaseRequests& requests) {
+  const bool legal = stage_ == ReplicaStage::answered && !preparing_ &&
+                     requests.tables != nullptr && well_formed(*requests.tables);
+  if (!legal) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  cut_requests_ = *requests.tables;
+}
+
 void Replica::on(const message::StartRebuild& start) {
-  if (stage_ != ReplicaStage::answered || start.terms == nullptr) {
+  if (stage_ != ReplicaStage::answered || start.terms == nullptr || !cut_requests_) {
     ++context_.counters.unexpected;
     return;
   }
@@ -40,18 +50,22 @@ void Replica::on(const message::StartRebuild& start) {
   base_flush_out_ = base_flushed_ = complete_sent_ = false;
   stage_ = ReplicaStage::preparing;
   preparing_ = true;
+  cut_requests_->cut(start.cut);
   context_.emit(command::PrepareRebuild{marker, floor, start.cut_term, start.cut_chain,
-                                        &cut_terms_});
+                                        &cut_terms_, &*cut_requests_});
 }
 
 void Replica::on_prepared(const event::RebuildPrepared& done) {
   CHECK(preparing_);
   preparing_ = false;
+  cut_requests_.reset();
   if (!done.ok) {
     on_log_failed();
     return;
   }
-  attachments_.clear();  // the log they were folded from is gone
+  // The log they were folded from is gone; the disk has those of the base instead.
+  attachments_.adopt(done.requests != nullptr ? *done.requests : RequestTables{});
+  requests_digest_ = attachments_.tables().digest();
   adopt_log(*done.facts);
   CHECK(context_.facts.marker.has_value());
   if (stage_ != ReplicaStage::preparing || done.session != session_) return;
@@ -135,7 +149,7 @@ void Replica::maybe_complete_rebuild() {
     return;
   }
   complete_sent_ = true;
-  send(message::RebuildComplete{base_end_->count, base_end_->digest, durable});
+  send(message::RebuildComplete{base_end_->count, base_end_->digest, durable, requests_digest_});
 }
 
 void Replica::on(const message::RebuildAccepted& accepted) {

@@ -74,8 +74,10 @@ void Requests::refuse(LinkId link, const ClientRequest& request, ClientStatus st
 // --- admission ---
 
 void Requests::on_asked(LinkId link, const ClientRequest& request) {
-  AttachmentRow* row = attachments_.find(request.attachment);
-  if (row == nullptr || row->link != link || row->connection != request.connection) {
+  const AttachmentConnection* open_now = attachments_.connection(request.attachment);
+  RequestTable* table = attachments_.tables().find(request.attachment);
+  if (open_now == nullptr || table == nullptr || open_now->link != link ||
+      open_now->connection != request.connection) {
     refuse(link, request, ClientStatus::stale_connection);
     return;
   }
@@ -83,18 +85,18 @@ void Requests::on_asked(LinkId link, const ClientRequest& request) {
     refuse(link, request, ClientStatus::out_of_range);
     return;
   }
-  row->raise_low_mark(request.low_mark);
-  if (request.request < row->low_mark) {
+  table->raise_low_mark(request.low_mark);
+  if (request.request < table->low_mark) {
     refuse(link, request, ClientStatus::below_low_mark);
     return;
   }
   if (request.op != ClientOp::read && request.op != ClientOp::flush) {
-    const std::optional<Lsn> known = row->find(request.request);
-    if (known) {
+    const std::optional<Lsn> known = table->find(request.request);
+    if (known && !MUTANT(M70)) {
       answer_known(link, request, *known);
       return;
     }
-    if (request.request.value() - row->low_mark.value() >= limits::request_table_max) {
+    if (request.request.value() - table->low_mark.value() >= limits::request_table_max) {
       refuse(link, request, ClientStatus::busy);
       return;
     }
@@ -147,8 +149,8 @@ bool Requests::log_has_room() const {
 // Its client has been told of an error meanwhile and may have read the blocks since: what was
 // absent then must stay so.
 bool Requests::given_up(const ClientRequest& request) const {
-  const AttachmentRow* row = std::as_const(attachments_).find(request.attachment);
-  return row != nullptr && request.request < row->low_mark;
+  const RequestTable* table = attachments_.tables().find(request.attachment);
+  return table != nullptr && request.request < table->low_mark;
 }
 
 void Requests::append(LinkId link, const ClientRequest& request) {
@@ -157,7 +159,10 @@ void Requests::append(LinkId link, const ClientRequest& request) {
   header.flags = request.fua ? record_flag_fua : 0;
   header.attachment = request.attachment;
   header.request = request.request;
-  header.low_mark = request.low_mark;
+  // What this primary knows of it, not what the client knew when it asked: so no table overflows.
+  const RequestTable* table = attachments_.tables().find(request.attachment);
+  header.low_mark = table != nullptr ? table->low_mark : request.low_mark;
+  header.argument = attachments_.other_than(request.attachment).value();
   header.lba = request.lba;
   header.blocks = request.blocks;
   header.payload_digest = request.op == ClientOp::write ? request.payload_digest : 0;

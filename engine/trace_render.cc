@@ -66,6 +66,15 @@ void words(Out& out, const message::HeartbeatReply& m) {
 void words(Out& out, const message::StartRebuild& m) {
   out << "StartRebuild cut=" << Position{m.cut_term, m.cut} << " extents=" << m.extents_total;
 }
+void words(Out& out, const message::BaseRequests& m) {
+  std::uint64_t requests = 0;
+  if (m.tables != nullptr) {
+    for (const RequestTable& row : *m.tables) requests += row.entries.size();
+  }
+  out << "BaseRequests attachments="
+      << (m.tables != nullptr ? std::uint64_t{m.tables->size()} : std::uint64_t{0})
+      << " requests=" << requests;
+}
 void words(Out& out, const message::RebuildReady& m) { out << "RebuildReady cut=" << m.cut; }
 void words(Out& out, const message::BaseBlocks& m) {
   out << "BaseBlocks #" << m.sequence << " lba=" << m.lba.value() << " last=" << m.last_lsn;

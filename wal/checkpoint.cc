@@ -145,6 +145,7 @@ void StoreImpl::start_checkpoint(Lsn cut) {
   fold_.done = Lsn(super_.applied_lsn);
   fold_.term = Term(super_.applied_term);
   fold_.chain = super_.applied_chain;
+  fold_.requests = requests_of(super_);
   fold_.mapped_delta = 0;
   fold_.pages_then_place = false;
   set_flag(super_next_, super_flag_intent, true);
@@ -323,6 +324,7 @@ void StoreImpl::fold_commit() {
   super_next_.map_generation = fold_.generation;
   set_flag(super_next_, super_flag_intent, false);
   set_terms(super_next_, facts_.terms, fold_.cut);
+  set_requests(super_next_, fold_.requests);
   CHECK(fold_.mapped_delta >= 0 ||
         extents_mapped_ >= static_cast<std::uint64_t>(-fold_.mapped_delta));
   extents_mapped_ += static_cast<std::uint64_t>(fold_.mapped_delta);

@@ -140,8 +140,8 @@ class StoreImpl::Loader final : public LogVisitor {
       if (record.header.lsn == applied_ && record.header.chain != store_.super_.applied_chain) {
         foreign_base = true;
       }
-      note_tail(record.header);
-      if (record.header.lsn <= applied_) continue;
+      if (record.header.lsn <= applied_) continue;  // folded, its request as well
+      store_.requests_.fold(record.header);
       if (MUTANT(M60) && record.header.lsn == applied_.next()) continue;
       store_.note_term(record.header, before);
       store_.add_to_index(record.header, at);
@@ -151,14 +151,6 @@ class StoreImpl::Loader final : public LogVisitor {
   bool foreign_base = false;  // log and base do not share a history
 
  private:
-  void note_tail(const RecordHeader& header) {
-    std::vector<RecordHeader>& tail = store_.opened_tail_;
-    if (tail.size() == 2 * opened_tail_max) {
-      tail.erase(tail.begin(), tail.begin() + opened_tail_max);
-    }
-    tail.push_back(header);
-  }
-
   StoreImpl& store_;
   Lsn applied_;
 };
@@ -182,7 +174,7 @@ Status StoreImpl::open_files() {
 Status StoreImpl::load_log(bool power_loss) {
   log_.clear();
   index_.clear();
-  opened_tail_.clear();
+  requests_ = MUTANT(M72) ? RequestTables{} : requests_of(super_);
   sweeping_ = false;
   facts_.terms = terms_of(super_);
   facts_.last_term = Term(super_.applied_term);

@@ -52,6 +52,7 @@ void StoreImpl::fold_place() {
     fold_.done = fold_.record.header.lsn;
     fold_.term = fold_.record.header.term;
     fold_.chain = fold_.record.header.chain;
+    fold_.requests.fold(fold_.record.header);
   }
   if (!failed_) fold_write_base();
 }

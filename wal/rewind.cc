@@ -188,7 +188,8 @@ void StoreImpl::forget_log(Lsn cut, Term term, std::uint64_t chain, const TermTa
 
 Status StoreImpl::prepare_rebuild_blocking(const RebuildMarker& marker,
                                            const std::optional<Floor>& floor, Term cut_term,
-                                           std::uint64_t cut_chain, const TermTable& terms) {
+                                           std::uint64_t cut_chain, const TermTable& terms,
+                                           const RequestTables& requests) {
   CHECK(idle());
   if (failed_) return *failed_;
   // One write says all of it: marker and floor are durable before anything is given up, and the log
@@ -210,6 +211,7 @@ Status StoreImpl::prepare_rebuild_blocking(const RebuildMarker& marker,
     }
   }
   forget_log(marker.cut, cut_term, cut_chain, terms);
+  set_requests(super_next_, requests);
   // The base starts empty: no page below the floor counts, and the lane writes at the floor.
   std::uint64_t greatest = std::max(super_next_.map_generation, super_next_.intent_generation);
   greatest = std::max(greatest, super_next_.map_floor);

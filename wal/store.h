@@ -18,6 +18,7 @@
 
 #include "engine/base/facts.h"
 #include "engine/base/record.h"
+#include "engine/base/request_table.h"
 #include "engine/base/result.h"
 #include "wal/disk.h"
 
@@ -142,10 +143,9 @@ class Store {
   // Current facts: watermarks, term table, chain, promise ... always what is durable for the parts
   // that are in the super block, and what is completed for the log.
   virtual const ReplicaFacts& facts() const = 0;
-  // Headers of the newest records that opening found, oldest first, at most opened_tail_max: which
-  // requests are in the log already.
-  static constexpr std::size_t opened_tail_max = 512;
-  virtual std::span<const RecordHeader> opened_tail() const { return {}; }
+  // The request tables as opening, a rewind or the preparation of a rebuild left them: those of the
+  // super block, as of `applied`, and the retained log folded on top. Later records are not in it.
+  virtual const RequestTables& requests() const = 0;
   virtual StoreStats stats() const = 0;
   virtual FoldedPoint folded() const = 0;
 
@@ -188,10 +188,12 @@ class Store {
   virtual bool idle() const = 0;
   virtual void quiesce() = 0;  // no new batch or checkpoint starts; idle() will come true
   virtual Status rewind_blocking(Lsn to) = 0;
-  // Marker and floor durable, then the log is forgotten and starts anew at marker.cut + 1.
+  // Marker and floor durable, then the log is forgotten and starts anew at marker.cut + 1;
+  // `requests` are the tables as of the cut.
   virtual Status prepare_rebuild_blocking(const RebuildMarker& marker,
                                           const std::optional<Floor>& floor, Term cut_term,
-                                          std::uint64_t cut_chain, const TermTable& terms) = 0;
+                                          std::uint64_t cut_chain, const TermTable& terms,
+                                          const RequestTables& requests) = 0;
   virtual Status close_blocking(bool clean) = 0;
 };
 

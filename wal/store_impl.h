@@ -124,6 +124,7 @@ struct FoldState {
   Term term;  // of the record at `done`
   std::uint64_t chain = 0;
   Lsn done;  // records up to here are placed
+  RequestTables requests;  // as of `done`
   std::uint64_t generation = 0;
   std::uint64_t super_round = 0;
   std::uint32_t slot = 0;  // of the chunk
@@ -176,10 +177,7 @@ class StoreImpl final : public Store {
   Status open(FileId super_file, const LoadedSuper& loaded);
 
   const ReplicaFacts& facts() const override { return facts_; }
-  std::span<const RecordHeader> opened_tail() const override {
-    const std::size_t count = std::min(opened_tail_.size(), opened_tail_max);
-    return std::span(opened_tail_).last(count);
-  }
+  const RequestTables& requests() const override { return requests_; }
   StoreStats stats() const override { return stats_; }
   FoldedPoint folded() const override;
   bool append(const RecordHeader& header, std::span<const std::byte> payload,
@@ -205,8 +203,8 @@ class StoreImpl final : public Store {
   void quiesce() override { quiescing_ = true; }
   Status rewind_blocking(Lsn to) override;
   Status prepare_rebuild_blocking(const RebuildMarker& marker, const std::optional<Floor>& floor,
-                                  Term cut_term, std::uint64_t cut_chain,
-                                  const TermTable& terms) override;
+                                  Term cut_term, std::uint64_t cut_chain, const TermTable& terms,
+                                  const RequestTables& requests) override;
   Status close_blocking(bool clean) override;
 
  private:
@@ -365,7 +363,7 @@ class StoreImpl final : public Store {
 
   LogState log_;
   Index index_;
-  std::vector<RecordHeader> opened_tail_;  // newest last; up to twice what is shown
+  RequestTables requests_;  // as of the end of the log when it was loaded last
   MapCache map_;
 
   // writer

@@ -32,7 +32,8 @@ SlotState decode_super(std::span<const std::byte> slot, DiskSuper& super) {
   if (crc != stored) return SlotState::bad;
   if (super.version != format_version) return SlotState::unknown_version;
   const bool sane = super.term_count <= limits::folded_terms_max &&
-                    super.aborted_count <= super_aborted_max && super.segment_count >= 4 &&
+                    super.aborted_count <= super_aborted_max &&
+                    super.attachment_count <= limits::attachments_max && super.segment_count >= 4 &&
                     super.segment_bytes >= limits::segment_bytes_min && super.extent_bytes != 0;
   return sane ? SlotState::valid : SlotState::bad;
 }
@@ -111,6 +112,35 @@ void set_terms(DiskSuper& super, const TermTable& terms, Lsn applied) {
   for (std::size_t i = skip; i < folded; ++i) {
     super.terms[i - skip] =
         DiskTerm{terms[i].term.value(), terms[i].first_lsn.value(), terms[i].chain_before};
+  }
+}
+
+// A row ends at its first lsn 0: no record has it.
+RequestTables requests_of(const DiskSuper& super) {
+  RequestTables tables;
+  for (std::uint32_t i = 0; i < super.attachment_count; ++i) {
+    const DiskAttachment& stored = super.attachments[i];
+    RequestTable& row = tables.row(AttachmentId(stored.attachment));
+    row.low_mark = RequestNumber(stored.low_mark);
+    for (const DiskRequest& request : stored.requests) {
+      if (request.lsn == 0) break;
+      row.insert(RequestNumber(request.request), Lsn(request.lsn));
+    }
+  }
+  return tables;
+}
+
+void set_requests(DiskSuper& super, const RequestTables& tables) {
+  std::memset(super.attachments, 0, sizeof super.attachments);
+  super.attachment_count = 0;
+  for (const RequestTable& row : tables) {
+    DiskAttachment& stored = super.attachments[super.attachment_count++];
+    stored.attachment = row.attachment.value();
+    stored.low_mark = row.low_mark.value();
+    std::size_t at = 0;
+    for (const RequestEntry& entry : row.entries) {
+      stored.requests[at++] = DiskRequest{entry.request.value(), entry.lsn.value()};
+    }
   }
 }
 

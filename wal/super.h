@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "engine/base/facts.h"
+#include "engine/base/request_table.h"
 #include "engine/base/result.h"
 #include "wal/aligned.h"
 #include "wal/disk.h"
@@ -45,6 +46,8 @@ Status equalize_super(Disk& disk, FileId file, LoadedSuper& loaded);
 Status store_super(Disk& disk, FileId file, DiskSuper& super, std::size_t first);
 
 TermTable terms_of(const DiskSuper& super);
+RequestTables requests_of(const DiskSuper& super);
+void set_requests(DiskSuper& super, const RequestTables& tables);
 // Stores the newest 64 entries that begin at or below `applied`.
 void set_terms(DiskSuper& super, const TermTable& terms, Lsn applied);
 

@@ -58,7 +58,7 @@ void Executor::carry_out(const Command& command) {
 }
 
 void Executor::hold(const Command& command) {
-  Held held{command, {}, nullptr};
+  Held held{command, {}, nullptr, nullptr};
   Slot slot = no_slot;
   if (const auto* append = std::get_if<command::AppendLog>(&command)) slot = append->slot;
   if (const auto* write = std::get_if<command::WriteBase>(&command)) slot = write->blocks.slot;
@@ -69,6 +69,8 @@ void Executor::hold(const Command& command) {
   if (auto* prepare = std::get_if<command::PrepareRebuild>(&held.command)) {
     held.terms = std::make_unique<TermTable>(*prepare->terms);
     prepare->terms = held.terms.get();
+    held.requests = std::make_unique<RequestTables>(*prepare->requests);
+    prepare->requests = held.requests.get();
   }
   held_.push_back(std::move(held));
 }
@@ -147,14 +149,18 @@ void Executor::on(const command::FlushBase& c) { base_.flush(c); }
 void Executor::on(const command::PrepareRebuild& c) {
   log_.forget_held_beyond(Lsn{});
   base_.begin_rebuild(c.marker.session);
+  CHECK(c.terms != nullptr && c.requests != nullptr);
   auto terms = std::make_shared<TermTable>(*c.terms);
+  auto requests = std::make_shared<RequestTables>(*c.requests);
   begin_exclusive(
-      [this, c, terms] {
-        return store_.prepare_rebuild_blocking(c.marker, c.floor, c.cut_term, c.cut_chain, *terms);
+      [this, c, terms, requests] {
+        return store_.prepare_rebuild_blocking(c.marker, c.floor, c.cut_term, c.cut_chain, *terms,
+                                               *requests);
       },
       [this, session = c.marker.session](Status status) {
         log_.forget_beyond(Lsn{});
-        sink_.feed(event::RebuildPrepared{session, status.has_value(), &store_.facts()});
+        sink_.feed(event::RebuildPrepared{session, status.has_value(), &store_.facts(),
+                                          &store_.requests()});
       });
 }
 

@@ -68,6 +68,7 @@ class Executor {
     Command command;
     SlotRef slot;
     std::unique_ptr<TermTable> terms;
+    std::unique_ptr<RequestTables> requests;
   };
   struct Exclusive {
     enum class Stage : std::uint8_t { quiescing, running, done };

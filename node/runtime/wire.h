@@ -30,6 +30,7 @@ using MetaBuffer = std::array<std::byte, frame_meta_max>;
 struct DecodeScratch {
   ReplicaFacts facts;
   TermTable terms;
+  RequestTables requests;
 };
 
 // A front end that lost its primary asks anybody who holds the volume.

@@ -23,7 +23,8 @@ struct TypeRule {
 constexpr TypeRule rule_of(FrameType type) {
   switch (type) {
     case FrameType::hello_reply:
-    case FrameType::start_rebuild: return {true, false, frame_meta_max};  // a term table
+    case FrameType::base_requests:
+    case FrameType::start_rebuild: return {true, false, frame_meta_max};  // a table
     case FrameType::append:
     case FrameType::base_blocks:
     case FrameType::client_write:
@@ -173,6 +174,7 @@ bool admits(LinkState state, FrameType type) {
     case FrameType::heartbeat:
     case FrameType::start_stream:
     case FrameType::rewind:
+    case FrameType::base_requests:
     case FrameType::start_rebuild:
     case FrameType::base_blocks:
     case FrameType::base_end:

@@ -6,6 +6,7 @@
 #include "engine/base/check.h"
 #include "engine/base/facts.h"
 #include "engine/base/limits.h"
+#include "engine/base/request_table.h"
 #include "engine/base/result.h"
 #include "node/runtime/buffer_pool.h"
 #include "node/runtime/byte_codec.h"
@@ -38,5 +39,7 @@ inline Frame finish(FrameHeader header, const ByteWriter& writer, Slot payload) 
 
 void put_terms(ByteWriter& writer, const TermTable& terms);
 void get_terms(ByteReader& reader, TermTable& terms);
+void put_requests(ByteWriter& writer, const RequestTables& tables);
+void get_requests(ByteReader& reader, RequestTables& tables);
 
 }  // namespace seawall::runtime::parts

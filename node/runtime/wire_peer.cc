@@ -37,6 +37,44 @@ void get_terms(ByteReader& reader, TermTable& terms) {
   }
 }
 
+void put_requests(ByteWriter& writer, const RequestTables& tables) {
+  writer.u8(static_cast<std::uint8_t>(tables.size()));
+  for (const RequestTable& row : tables) {
+    writer.id(row.attachment);
+    writer.id(row.low_mark);
+    writer.u16(static_cast<std::uint16_t>(row.entries.size()));
+    for (const RequestEntry& entry : row.entries) {
+      writer.id(entry.request);
+      writer.id(entry.lsn);
+    }
+  }
+}
+
+// Rebuilt by the rules of the table: what they drop was no table.
+void get_requests(ByteReader& reader, RequestTables& tables) {
+  tables.clear();
+  const std::size_t rows = reader.u8();
+  reader.require(rows <= limits::attachments_max);
+  AttachmentId before;
+  for (std::size_t i = 0; i < rows && !reader.failed(); ++i) {
+    const AttachmentId attachment = reader.id<AttachmentId>();
+    reader.require(attachment > before);
+    if (reader.failed()) return;
+    before = attachment;
+    RequestTable& row = tables.row(attachment);
+    row.low_mark = reader.id<RequestNumber>();
+    const std::size_t count = reader.u16();
+    reader.require(count <= limits::request_table_max);
+    for (std::size_t j = 0; j < count && !reader.failed(); ++j) {
+      RequestEntry entry;
+      entry.request = reader.id<RequestNumber>();
+      entry.lsn = reader.id<Lsn>();
+      row.entries.push_back(entry);
+    }
+  }
+  reader.require(well_formed(tables));
+}
+
 }  // namespace parts
 
 namespace {
@@ -247,6 +285,11 @@ FrameType put(ByteWriter& writer, const StartRebuild& m) {
   parts::put_terms(writer, *m.terms);
   return FrameType::start_rebuild;
 }
+FrameType put(ByteWriter& writer, const BaseRequests& m) {
+  CHECK(m.tables != nullptr);
+  parts::put_requests(writer, *m.tables);
+  return FrameType::base_requests;
+}
 FrameType put(ByteWriter& writer, const RebuildReady& m) {
   writer.id(m.cut);
   return FrameType::rebuild_ready;
@@ -271,6 +314,7 @@ FrameType put(ByteWriter& writer, const RebuildComplete& m) {
   writer.u64(m.count);
   writer.u64(m.digest);
   writer.id(m.durable);
+  writer.u64(m.requests);
   return FrameType::rebuild_complete;
 }
 FrameType put(ByteWriter& writer, const RebuildAccepted& m) {
@@ -406,6 +450,7 @@ RebuildComplete get_rebuild_complete(ByteReader& reader) {
   m.count = reader.u64();
   m.digest = reader.u64();
   m.durable = reader.id<Lsn>();
+  m.requests = reader.u64();
   return m;
 }
 
@@ -439,6 +484,10 @@ bool get_message(ByteReader& reader, const Frame& frame, const BufferPool& pool,
     case FrameType::rebuild_complete: into = get_rebuild_complete(reader); return true;
     case FrameType::rebuild_accepted: into = RebuildAccepted{reader.id<Lsn>()}; return true;
     case FrameType::marker_cleared: into = MarkerCleared{}; return true;
+    case FrameType::base_requests:
+      parts::get_requests(reader, scratch.requests);
+      into = BaseRequests{&scratch.requests};
+      return true;
     default: return false;
   }
 }

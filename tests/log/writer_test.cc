@@ -24,26 +24,6 @@ TEST(WalWriter, AppendedRecordsAreWrittenThenDurableAndReadBack) {
   rig.expect_content(Lsn(4));
 }
 
-TEST(WalWriter, OpeningShowsTheHeadersOfTheNewestRecords) {
-  Rig rig;
-  ASSERT_TRUE(rig.open().has_value());
-  EXPECT_TRUE(rig.store->opened_tail().empty());
-  // Until the log is full.
-  for (std::uint64_t i = 0; i < 3 * Store::opened_tail_max && rig.discard(i % 16, 1); ++i)
-    rig.run();
-  const Lsn end = rig.store->facts().marks.written;
-  ASSERT_GT(end, Lsn(8));
-  rig.close();
-  ASSERT_TRUE(rig.open().has_value());
-  const std::span<const RecordHeader> tail = rig.store->opened_tail();
-  ASSERT_FALSE(tail.empty());
-  EXPECT_EQ(tail.size(), std::min<std::size_t>(end.value(), Store::opened_tail_max));
-  EXPECT_EQ(tail.back().lsn, end);
-  for (std::size_t i = 1; i < tail.size(); ++i) {
-    EXPECT_EQ(tail[i].lsn, tail[i - 1].lsn.next());
-  }
-}
-
 TEST(WalWriter, OneRecordAloneIsDurableWithOneOperation) {
   Rig rig;
   ASSERT_TRUE(rig.open().has_value());

@@ -94,6 +94,9 @@ void Carrier::on(const command::Send& c) {
   if (auto* start = std::get_if<message::StartRebuild>(&packet.message)) {
     packet.terms = *start->terms;
   }
+  if (auto* base = std::get_if<message::BaseRequests>(&packet.message)) {
+    packet.requests = *base->tables;
+  }
   if (auto* append = std::get_if<message::Append>(&packet.message)) {
     if (append->slot != no_slot) packet.payload = node.slots.at(append->slot);
   }
@@ -184,16 +187,17 @@ void Carrier::on(const command::SendBase& c) {
 // --- rebuild, target ---
 
 void Carrier::on(const command::PrepareRebuild& c) {
-  later("base", [cluster = &cluster, node = &node, c, terms = *c.terms] {
+  later("base", [cluster = &cluster, node = &node, c, terms = *c.terms, requests = *c.requests] {
     if (node->failing.erase("prepare") > 0) {
       const ReplicaFacts same = node->store.facts(node->start);
       cluster->step(*node, event::RebuildPrepared{c.marker.session, false, &same});
       return;
     }
-    node->store.prepare_rebuild(c, terms);
+    node->store.prepare_rebuild(c, terms, requests);
     node->base_digest = node->base_written = 0;
     const ReplicaFacts facts = node->store.facts(node->start);
-    cluster->step(*node, event::RebuildPrepared{c.marker.session, true, &facts});
+    const RequestTables stored = node->store.requests();
+    cluster->step(*node, event::RebuildPrepared{c.marker.session, true, &facts, &stored});
   });
 }
 

@@ -50,8 +50,8 @@ void Cluster::start(ReplicaId id) {
   node.counters = CoreCounters{};
   node.plan_lines = 0;
   const ReplicaFacts facts = node.store.facts(node.start);
-  const std::vector<RecordHeader> tail = node.store.tail();
-  step(node, event::Opened{&facts, tail});
+  const RequestTables requests = node.store.requests();
+  step(node, event::Opened{&facts, &requests});
 }
 
 void Cluster::crash(ReplicaId id) {
@@ -262,6 +262,9 @@ void Cluster::receive(Link& link, ReplicaId to, Packet packet) {
   }
   if (auto* start = std::get_if<message::StartRebuild>(&packet.message)) {
     start->terms = &packet.terms;
+  }
+  if (auto* base = std::get_if<message::BaseRequests>(&packet.message)) {
+    base->tables = &packet.requests;
   }
   if (!packet.payload.empty()) {
     const Slot slot = lend(node, packet.payload);

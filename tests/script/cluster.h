@@ -29,6 +29,7 @@ struct Packet {
   message::PeerMessage message;
   ReplicaFacts facts;
   TermTable terms;
+  RequestTables requests;
   Stamps payload;
 };
 

@@ -96,16 +96,12 @@ std::optional<RecordHeader> ModelStore::find(AttachmentId attachment,
   return std::nullopt;
 }
 
-std::vector<RecordHeader> ModelStore::tail() const {
-  constexpr std::size_t tail_max = 512;  // of wal::Store::opened_tail_max
-  std::vector<RecordHeader> out;
-  for (auto at = records_.upper_bound(trimmed_); at != records_.end(); ++at) {
-    out.push_back(at->second.header);
+RequestTables ModelStore::requests() const {
+  RequestTables tables = applied_requests_;
+  for (auto at = records_.upper_bound(applied_); at != records_.end(); ++at) {
+    tables.fold(at->second.header);
   }
-  if (out.size() > tail_max) {
-    out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(tail_max));
-  }
-  return out;
+  return tables;
 }
 
 void ModelStore::rewind(Lsn to) {
@@ -172,6 +168,7 @@ void ModelStore::checkpoint(Lsn upto, Lsn trim) {
   while (applied_ < upto) {
     applied_ = applied_.next();
     fold(records_.at(applied_));
+    applied_requests_.fold(records_.at(applied_).header);
   }
   trim = std::min(trim, applied_);
   for (const auto& [pin, from] : pins_) {
@@ -194,7 +191,8 @@ std::vector<BaseExtent> ModelStore::extents() const {
   return out;
 }
 
-void ModelStore::prepare_rebuild(const command::PrepareRebuild& rebuild, const TermTable& terms) {
+void ModelStore::prepare_rebuild(const command::PrepareRebuild& rebuild, const TermTable& terms,
+                                 const RequestTables& requests) {
   CHECK(queued_.empty());
   if (rebuild.floor) {
     CHECK_MSG(!floor || *rebuild.floor >= *floor, "a floor is only ever raised");
@@ -205,6 +203,7 @@ void ModelStore::prepare_rebuild(const command::PrepareRebuild& rebuild, const T
   base_.clear();
   start_ = rebuild.marker.cut;
   start_terms_ = terms;
+  applied_requests_ = requests;
   start_term_ = rebuild.cut_term;
   start_chain_ = rebuild.cut_chain;
   written_ = durable_ = applied_ = trimmed_ = fold_limit_ = start_;

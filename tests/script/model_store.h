@@ -54,8 +54,8 @@ class ModelStore {
   [[nodiscard]] const StoredRecord* record(Lsn lsn) const;  // retained and written
   [[nodiscard]] std::optional<RecordHeader> find(AttachmentId attachment,
                                                  RequestNumber request) const;
-  // Headers of the newest retained records, as an opening hands them over.
-  [[nodiscard]] std::vector<RecordHeader> tail() const;
+  // The request tables as an opening hands them over: of the super block, then the log folded on.
+  [[nodiscard]] RequestTables requests() const;
   void rewind(Lsn to);
   [[nodiscard]] Stamps read(Lba lba, BlockCount blocks) const;
 
@@ -69,7 +69,8 @@ class ModelStore {
   // Folds up to `upto` (bounded by limit and durable), trims up to `trim` (bounded by pins).
   void checkpoint(Lsn upto, Lsn trim);
   std::vector<BaseExtent> extents() const;
-  void prepare_rebuild(const command::PrepareRebuild& rebuild, const TermTable& terms);
+  void prepare_rebuild(const command::PrepareRebuild& rebuild, const TermTable& terms,
+                       const RequestTables& requests);
   void write_extent(const BaseExtent& extent);
 
   // --- faults ---
@@ -115,6 +116,7 @@ class ModelStore {
 
   std::map<Lsn, StoredRecord> records_;  // since start_, trimmed ones included
   std::deque<StoredRecord> queued_;
+  RequestTables applied_requests_;       // of the super block
   Lsn start_;  // the log begins after it: 0, or the cut of a rebuild
   TermTable start_terms_;
   std::uint64_t start_chain_ = chain_of_empty_log;

@@ -32,8 +32,10 @@ class FakeStore : public wal::Store {
   std::vector<std::string> calls;      // of everything but pump, idle and getters
   std::vector<FakeRecord> log;
   ReplicaFacts state;
+  RequestTables tables;
 
   const ReplicaFacts& facts() const override { return state; }
+  const RequestTables& requests() const override { return tables; }
   wal::StoreStats stats() const override { return {}; }
   wal::FoldedPoint folded() const override { return folded_; }
 
@@ -128,8 +130,8 @@ class FakeStore : public wal::Store {
     return ok();
   }
   Status prepare_rebuild_blocking(const RebuildMarker& marker, const std::optional<Floor>& floor,
-                                  Term cut_term, std::uint64_t cut_chain,
-                                  const TermTable& terms) override {
+                                  Term cut_term, std::uint64_t cut_chain, const TermTable& terms,
+                                  const RequestTables& requests) override {
     calls.push_back("prepare " + std::to_string(marker.cut.value()));
     log.clear();
     state.marker = marker;
@@ -138,6 +140,7 @@ class FakeStore : public wal::Store {
     state.last_term = cut_term;
     state.chain = cut_chain;
     state.terms = terms;
+    tables = requests;
     quiesced_ = false;
     return ok();
   }

@@ -77,9 +77,10 @@ auto fields(const BaseEnd& m) {
   return std::tie(a, b);
 }
 auto fields(const RebuildComplete& m) {
-  const auto& [a, b, c] = m;
-  return std::tie(a, b, c);
+  const auto& [a, b, c, d] = m;
+  return std::tie(a, b, c, d);
 }
+auto fields(const BaseRequests&) { return std::tuple<>(); }
 auto fields(const RebuildAccepted& m) { return std::tie(m.required); }
 auto fields(const MarkerCleared&) { return std::tuple<>(); }
 auto fields(const Envelope& e) {
@@ -146,6 +147,21 @@ class Draw {
       lsn += prng_.below(1000);
     }
     return terms;
+  }
+  RequestTables requests() {
+    RequestTables tables;
+    std::uint64_t attachment = 0;
+    for (std::size_t i = prng_.below(limits::attachments_max + 1); i > 0; --i) {
+      attachment += 1 + prng_.below(100);
+      RequestTable& row = tables.row(AttachmentId{attachment});
+      row.raise_low_mark(RequestNumber{number() / 2});
+      std::uint64_t request = row.low_mark.value();
+      for (std::size_t j = prng_.below(limits::request_table_max + 1); j > 0; --j) {
+        row.insert(RequestNumber{request}, Lsn{1 + number() / 2});
+        request += 1 + prng_.below(2);
+      }
+    }
+    return tables;
   }
   ReplicaFacts facts() {
     ReplicaFacts f;
@@ -234,9 +250,12 @@ class Draw {
       case 14: return base_blocks();
       case 15: return BaseAck{number()};
       case 16: return BaseEnd{number(), number()};
-      case 17: return RebuildComplete{number(), number(), id<Lsn>()};
+      case 17: return RebuildComplete{number(), number(), id<Lsn>(), number()};
       case 18: return RebuildAccepted{id<Lsn>()};
       case 19: return MarkerCleared{};
+      case 20:
+        requests_ = requests();
+        return BaseRequests{&requests_};
       default: ADD_FAILURE() << "no such kind"; return MarkerCleared{};
     }
   }
@@ -278,6 +297,7 @@ class Draw {
   Prng prng_;
   ReplicaFacts facts_;
   TermTable terms_;
+  RequestTables requests_;
   std::vector<SlotRef> slots_;
 };
 
@@ -310,6 +330,9 @@ TEST_F(WireTest, EveryPeerMessageComesBackWithAllItsFields) {
             }
             if constexpr (std::is_same_v<T, StartRebuild>) {
               EXPECT_EQ(scratch.terms, *m.terms);
+            }
+            if constexpr (std::is_same_v<T, BaseRequests>) {
+              EXPECT_EQ(scratch.requests, *m.tables);
             }
           },
           sent);

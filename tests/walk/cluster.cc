@@ -176,6 +176,7 @@ void Cluster::on_base_command(ModelNode& node, const Command& command) {
     disk.marker = prepare->marker;
     disk.floor = prepare->floor;
     disk.old_terms = *prepare->terms;
+    disk.start_requests = *prepare->requests;
     disk.records.clear();
     disk.start = disk.written = disk.durable = disk.applied = disk.trimmed = prepare->marker.cut;
     disk.start_chain = prepare->cut_chain;
@@ -185,7 +186,8 @@ void Cluster::on_base_command(ModelNode& node, const Command& command) {
     node.base_open = true;
     node.facts_for_events.push_back(disk.facts(node.process));
     node.completions.push_back(
-        event::RebuildPrepared{prepare->marker.session, true, &node.facts_for_events.back()});
+        event::RebuildPrepared{prepare->marker.session, true, &node.facts_for_events.back(),
+                               &disk.start_requests});
   } else if (const auto* write = std::get_if<command::WriteBase>(&command)) {
     const message::BaseBlocks& blocks = write->blocks;
     const BaseBlock content{blocks.last_lsn, node.slots.at(blocks.slot).value};
@@ -226,10 +228,13 @@ void Cluster::on_client_command(ModelNode& node, const Command& command) {
 void Cluster::send(ModelNode& node, const command::Send& send) {
   const auto found = links_.find(send.link.value());
   if (found == links_.end()) return;  // a link that has ended takes everything with it
-  Wire wire{send.link, send.envelope, send.message, {}, {}, {}, false};
+  Wire wire{send.link, send.envelope, send.message, {}, {}, {}, {}, false};
   if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) wire.facts = *reply->facts;
   if (auto* start = std::get_if<message::StartRebuild>(&wire.message)) {
     wire.terms = *start->terms;
+  }
+  if (auto* base = std::get_if<message::BaseRequests>(&wire.message)) {
+    wire.requests = *base->tables;
   }
   if (auto* append = std::get_if<message::Append>(&wire.message)) {
     if (append->slot != no_slot) {
@@ -247,6 +252,7 @@ void Cluster::deliver(Wire wire) {
   if (!target.alive) return;
   if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) reply->facts = &wire.facts;
   if (auto* start = std::get_if<message::StartRebuild>(&wire.message)) start->terms = &wire.terms;
+  if (auto* base = std::get_if<message::BaseRequests>(&wire.message)) base->tables = &wire.requests;
   if (wire.has_payload) {
     const Slot slot = target.slots.lend(wire.payload);
     if (auto* append = std::get_if<message::Append>(&wire.message)) append->slot = slot;
@@ -359,7 +365,7 @@ void Cluster::send_base(ModelNode& node, const command::SendBase& send) {
     Wire wire{send.link, send.envelope,
               message::BaseBlocks{++cursor.sequence, Lba{next->first}, next->second.last_lsn, 1,
                                   no_slot},
-              {}, {}, Payload{next->second.value, {}, 0}, true};
+              {}, {}, {}, Payload{next->second.value, {}, 0}, true};
     frames_[{node.id.value(), send.peer.value()}].push_back(wire);
   }
   done.sequence = done.count = cursor.sequence;

@@ -25,6 +25,7 @@ struct Wire {  // one frame on its way
   message::PeerMessage message;
   ReplicaFacts facts;   // what a HelloReply points to
   TermTable terms;      // what a StartRebuild points to
+  RequestTables requests;  // what a BaseRequests points to
   Payload payload;      // what a slot held
   bool has_payload = false;
 };

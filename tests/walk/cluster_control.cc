@@ -106,9 +106,8 @@ void Cluster::restart(std::uint64_t id) {
   ModelNode& back = node(id);
   back.start(options());
   const ReplicaFacts facts = back.disk.facts(back.process);
-  std::vector<RecordHeader> tail;
-  for (const ModelRecord& record : back.disk.records) tail.push_back(record.header);
-  feed(back, event::Opened{&facts, tail});
+  const RequestTables requests = back.disk.requests();
+  feed(back, event::Opened{&facts, &requests});
 }
 
 // --- controller ---

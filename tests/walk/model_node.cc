@@ -38,6 +38,13 @@ void ModelDisk::cut(Lsn upto) {
   durable = std::min(durable, upto);
 }
 
+// What the super block keeps as of `applied` and an opening folds on top comes to the same.
+RequestTables ModelDisk::requests() const {
+  RequestTables tables = start_requests;
+  for (const ModelRecord& record : records) tables.fold(record.header);
+  return tables;
+}
+
 ReplicaFacts ModelDisk::facts(ProcessStart process) const {
   ReplicaFacts facts;
   facts.incarnation = incarnation;

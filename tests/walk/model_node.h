@@ -61,6 +61,7 @@ struct ModelDisk {
   std::optional<RebuildMarker> marker;
   Damage damage = Damage::none;
   TermTable old_terms;                   // of what is before the first record
+  RequestTables start_requests;          // as of `start`
   Lsn start;                             // the log holds (start, start + records.size()]
   std::uint64_t start_chain = 0;
   Term start_term;
@@ -79,6 +80,7 @@ struct ModelDisk {
     return lsn == start ? start_term : record(lsn).header.term;
   }
   void cut(Lsn upto);
+  [[nodiscard]] RequestTables requests() const;
   [[nodiscard]] ReplicaFacts facts(ProcessStart process) const;
   // The block as the fold of base and log up to `upto`.
   [[nodiscard]] std::uint64_t read(std::uint64_t block, Lsn upto) const;
