@@ -41,7 +41,7 @@ void Primary::on_base_frozen(const event::BaseFrozen& done) {
   }
   rebuild_requests_ = attachments_.tables();
   rebuild_requests_.cut(done.cut);
-  if (MUTANT(M71)) rebuild_requests_.clear();
+  if (MUTANT(M82)) rebuild_requests_.clear();
   peer->base.requests = rebuild_requests_.digest();
   send(*peer, message::BaseRequests{&rebuild_requests_});
   send(*peer, message::StartRebuild{done.cut, done.cut_term, done.cut_chain, &rebuild_terms_,

@@ -92,7 +92,7 @@ void Requests::on_asked(LinkId link, const ClientRequest& request) {
   }
   if (request.op != ClientOp::read && request.op != ClientOp::flush) {
     const std::optional<Lsn> known = table->find(request.request);
-    if (known && !MUTANT(M70)) {
+    if (known && !MUTANT(M81)) {
       answer_known(link, request, *known);
       return;
     }

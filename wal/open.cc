@@ -174,7 +174,7 @@ Status StoreImpl::open_files() {
 Status StoreImpl::load_log(bool power_loss) {
   log_.clear();
   index_.clear();
-  requests_ = MUTANT(M72) ? RequestTables{} : requests_of(super_);
+  requests_ = MUTANT(M83) ? RequestTables{} : requests_of(super_);
   sweeping_ = false;
   facts_.terms = terms_of(super_);
   facts_.last_term = Term(super_.applied_term);
