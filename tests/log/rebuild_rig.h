@@ -52,7 +52,7 @@ class RebuildPair {
     marker.start = target.store->facts().marks.applied;
     ASSERT_TRUE(target.store
                     ->prepare_rebuild_blocking(marker, std::nullopt, cut.term, cut.chain,
-                                               source.store->facts().terms)
+                                               source.store->facts().terms, {})
                     .has_value());
     target.adopt(source);
     target.forget_beyond(cut.lsn);
