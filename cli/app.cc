@@ -55,6 +55,7 @@ void add_commands(CLI::App& app, Context& context) {
   CLI::App& node = add_group(app, "node", "Nodes of the cluster");
   add_node_list(node, context);
   add_watch(app, context);
+  add_events(app, context);
   add_bench(app, context);
   CLI::App& wal = add_group(app, "wal", "The log of one replica on disk");
   add_wal_dump(wal, context);

@@ -55,6 +55,7 @@ void add_detach(CLI::App& app, Context& context);
 void add_node_list(CLI::App& node, Context& context);
 void add_wal_dump(CLI::App& wal, Context& context);
 void add_wal_verify(CLI::App& wal, Context& context);
+void add_events(CLI::App& app, Context& context);
 void add_watch(CLI::App& app, Context& context);
 
 }  // namespace seawall::cli

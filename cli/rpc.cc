@@ -161,6 +161,31 @@ void ControllerClient::watch_cluster(const std::function<bool(const pb::Cluster&
   throw Failure(ExitCode::unreachable, fmt::format("{} has ended the stream", impl_->peer.who));
 }
 
+void ControllerClient::watch_volumes(
+    const Requests& first,
+    const std::function<std::optional<Requests>(const pb::WatchReply&)>& on_reply) {
+  grpc::ClientContext context;
+  const auto stream = impl_->stub->WatchVolumes(&context);
+  std::optional<Requests> next = first;
+  pb::WatchReply reply;
+  bool open = true;
+  while (next && open) {
+    for (const pb::WatchRequest& request : *next) open = open && stream->Write(request);
+    open = open && stream->Read(&reply);
+    try {
+      if (open) next = on_reply(reply);
+    } catch (...) {
+      context.TryCancel();  // or the stream would wait for its end
+      throw;
+    }
+  }
+  context.TryCancel();
+  const grpc::Status status = stream->Finish();
+  if (!next) return;
+  if (status.error_code() != grpc::StatusCode::CANCELLED && !status.ok()) impl_->peer.fail(status);
+  throw Failure(ExitCode::unreachable, fmt::format("{} has ended the stream", impl_->peer.who));
+}
+
 struct NodeClient::Impl {
   Peer peer;
   std::unique_ptr<pb::LocalNode::Stub> stub;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,12 @@ class ControllerClient {
   pb::Cluster get_cluster();
   // Calls `on_cluster` at each change until it answers false, or the stream ends (Failure).
   void watch_cluster(const std::function<bool(const pb::Cluster&)>& on_cluster);
+  // The control stream: sends `first`, then with each reply what `on_reply` answers, until that is
+  // nullopt or the stream ends (Failure).
+  using Requests = std::vector<pb::WatchRequest>;
+  void watch_volumes(
+      const Requests& first,
+      const std::function<std::optional<Requests>(const pb::WatchReply&)>& on_reply);
 
  private:
   struct Impl;

@@ -7,6 +7,7 @@
 
 #include "controller/api/log.h"
 #include "controller/api/project.h"
+#include "controller/stream/convert.h"
 #include "proto/convert.h"
 
 namespace seawall::controller {
@@ -35,34 +36,6 @@ Answer refused(RefusalCode code, const char* wanted) {
 
 }  // namespace
 
-void NodeLink::push(v1::ControllerMessage message) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (ended_) return;
-  if (queue_.size() >= messages_max) {  // it does not read: it registers anew and hears all again
-    queue_.clear();
-    ended_ = true;
-  } else {
-    queue_.push_back(std::move(message));
-  }
-  changed_.notify_one();
-}
-
-void NodeLink::end(std::optional<v1::ControllerMessage> last) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (last && !ended_) queue_.push_back(std::move(*last));
-  ended_ = true;
-  changed_.notify_one();
-}
-
-bool NodeLink::pop(v1::ControllerMessage& message) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [this] { return ended_ || !queue_.empty(); });
-  if (queue_.empty()) return false;
-  message = std::move(queue_.front());
-  queue_.pop_front();
-  return true;
-}
-
 Instant Desk::now() {
   timespec time{};
   clock_gettime(CLOCK_BOOTTIME, &time);
@@ -71,21 +44,42 @@ Instant Desk::now() {
 }
 
 Status Desk::start() {
-  store_.watch([this](const ChangeEvent& event) {
-    std::string name;
-    for (const Core::VolumeNow& volume : runner_.core().volumes()) {
-      if (volume.record->id == event.volume) name = volume.record->name;
-    }
-    log_line(LogLevel::info, "vol=" + (name.empty() ? event.volume.to_hex().data() : name) +
-                                 " epoch=" + std::to_string(event.epoch.value()) + " rev=" +
-                                 std::to_string(event.revision.value()) + " event=" + event.type +
-                                 (event.fields.empty() ? "" : " " + event.fields));
-  });
+  store_.watch([this](const ChangeEvent& event) { note_commit(event); });
   std::vector<Output> outputs;
   TRY(runner_.start(now(), outputs));
   dispatch(outputs);
   thread_ = std::thread([this] { run(); });
   return Status();
+}
+
+void Desk::note_commit(const ChangeEvent& event) {
+  std::string name;
+  for (const Core::VolumeNow& volume : runner_.core().volumes()) {
+    if (volume.record->id == event.volume) name = volume.record->name;
+  }
+  log_line(LogLevel::info, "vol=" + (name.empty() ? event.volume.to_hex().data() : name) +
+                               " epoch=" + std::to_string(event.epoch.value()) + " rev=" +
+                               std::to_string(event.revision.value()) + " event=" + event.type +
+                               (event.fields.empty() ? "" : " " + event.fields));
+  for (auto& [id, open] : feeds_) open.feed.note_commit(event.volume);
+  feeds_due_ = true;
+}
+
+// Whatever the watchers' windows have room for; a feed whose store fails ends, its watcher returns.
+void Desk::pump_feeds() {
+  if (!feeds_due_) return;
+  feeds_due_ = false;
+  for (auto at = feeds_.begin(); at != feeds_.end();) {
+    std::vector<stream::ToWatcher> told;
+    const bool fine = at->second.feed.pump(told);
+    for (const stream::ToWatcher& each : told) {
+      v1::WatchReply reply;
+      stream::to_proto(each, reply);
+      at->second.link->push(std::move(reply));
+    }
+    if (!fine) at->second.link->end(std::nullopt);
+    at = fine ? std::next(at) : feeds_.erase(at);
+  }
 }
 
 void Desk::stop() {
@@ -98,6 +92,8 @@ void Desk::stop() {
   if (thread_.joinable()) thread_.join();
   for (auto& [id, link] : links_) link->end(std::nullopt);
   links_.clear();
+  for (auto& [id, open] : feeds_) open.link->end(std::nullopt);
+  feeds_.clear();
   tasks_.clear();  // who waits for one sees its promise broken
   for (auto& [id, question] : questions_) {
     question.set_value(refused(RefusalCode::busy, "the controller stops, ask again in a moment"));
@@ -131,6 +127,7 @@ void Desk::run() {
       step(input::Tick{}, now());
       next_tick = std::chrono::steady_clock::now() + tick;
     }
+    pump_feeds();
     publish(now());
     lock.lock();
   }
@@ -206,6 +203,34 @@ void Desk::close(std::uint64_t session) {
     step(input::NodeGone{session}, time);
   };
   MAYBE(post(end));  // refused only when the desk stops, or is so far behind that silence tells
+}
+
+std::uint64_t Desk::open_feed(std::shared_ptr<WatchLink> link) {
+  std::uint64_t feed = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    feed = next_session_++;
+  }
+  const bool taken = post([this, feed, link](Instant) {
+    feeds_.emplace(feed, OpenFeed{stream::Feed(store_), link});
+  });
+  if (!taken) link->end(std::nullopt);
+  return feed;
+}
+
+bool Desk::follow(std::uint64_t feed, stream::FromWatcher message) {
+  return post([this, feed, message = std::move(message)](Instant) {
+    const auto at = feeds_.find(feed);
+    if (at == feeds_.end()) return;
+    feeds_due_ = true;
+    if (at->second.feed.hear(message)) return;
+    at->second.link->end(std::nullopt);
+    feeds_.erase(at);
+  });
+}
+
+void Desk::close_feed(std::uint64_t feed) {
+  MAYBE(post([this, feed](Instant) { feeds_.erase(feed); }));  // refused: its link has ended
 }
 
 Answer Desk::ask(Request request, std::chrono::milliseconds timeout) {

@@ -22,30 +22,16 @@
 #include <thread>
 #include <vector>
 
+#include "controller/api/link.h"
 #include "controller/core/core.h"
 #include "controller/store/runner.h"
+#include "controller/stream/feed.h"
 #include "proto/control.pb.h"
 
 namespace seawall::controller {
 
-// What waits to be written to one node's stream: filled by the desk, drained by the stream's
-// writer.
-class NodeLink {
- public:
-  static constexpr std::size_t messages_max = 4096;
-
-  void push(v1::ControllerMessage message);
-  // Ends the link after what is queued, with `last` as its last message if there is one.
-  void end(std::optional<v1::ControllerMessage> last);
-  // Blocks for the next message; false: the link has ended.
-  bool pop(v1::ControllerMessage& message);
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<v1::ControllerMessage> queue_;
-  bool ended_ = false;
-};
+using NodeLink = Link<v1::ControllerMessage>;
+using WatchLink = Link<v1::WatchReply>;
 
 class Desk {
  public:
@@ -64,6 +50,11 @@ class Desk {
   std::uint64_t open(std::shared_ptr<NodeLink> link);
   bool say(std::uint64_t session, control::FromNode message);
   void close(std::uint64_t session);
+
+  // A watcher's stream, likewise. follow() is false when the desk cannot take more.
+  std::uint64_t open_feed(std::shared_ptr<WatchLink> link);
+  bool follow(std::uint64_t feed, stream::FromWatcher message);
+  void close_feed(std::uint64_t feed);
 
   // A user's request; blocks until it is answered, at the latest after `timeout`.
   Answer ask(Request request, std::chrono::milliseconds timeout);
@@ -88,12 +79,20 @@ class Desk {
   void step(const Input& input, Instant now);
   void dispatch(std::vector<Output>& outputs);
   void publish(Instant now);
+  void note_commit(const ChangeEvent& event);
+  void pump_feeds();
   std::shared_ptr<const v1::Cluster> project(Instant now);
 
   Store& store_;
   Runner runner_;                                             // the thread's
   std::map<std::uint64_t, std::shared_ptr<NodeLink>> links_;  // the thread's
   std::map<std::uint64_t, std::promise<Answer>> questions_;   // the thread's
+  struct OpenFeed {
+    stream::Feed feed;
+    std::shared_ptr<WatchLink> link;
+  };
+  std::map<std::uint64_t, OpenFeed> feeds_;                   // the thread's
+  bool feeds_due_ = false;                                    // the thread's
   std::uint64_t sequence_ = 0;                                // the thread's
   std::string last_bytes_;                                    // the thread's
   Instant published_at_;                                      // the thread's

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "controller/api/log.h"
+#include "controller/stream/convert.h"
 #include "proto/control.grpc.pb.h"
 #include "proto/convert.h"
 
@@ -209,6 +210,33 @@ class Volumes final : public v1::VolumeService::Service {
     }
     desk_.end_watch();
     return desk_.is_stopping() ? stopping() : grpc::Status::OK;
+  }
+
+  grpc::Status WatchVolumes(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::WatchReply, v1::WatchRequest>* stream) override {
+    const auto link = std::make_shared<WatchLink>();
+    const std::uint64_t feed = desk_.open_feed(link);
+    std::thread writer([&] {
+      v1::WatchReply reply;
+      while (link->pop(reply) && stream->Write(reply)) {
+      }
+      context->TryCancel();  // the reader below ends with it
+    });
+    v1::WatchRequest request;
+    bool understood = true;
+    while (understood && stream->Read(&request)) {
+      stream::FromWatcher said;
+      understood = stream::from_proto(request, said) && desk_.follow(feed, std::move(said));
+    }
+    desk_.close_feed(feed);
+    link->end(std::nullopt);
+    writer.join();
+    if (!understood) {
+      return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                          "a request is a claim, a follow or an acknowledgement");
+    }
+    return grpc::Status::OK;
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "controller/core/failover.h"
+#include "controller/core/fields.h"
 
 namespace seawall::controller {
 
@@ -138,6 +139,10 @@ void Core::commit(Volume& volume, Change change, std::optional<Waiter> waiter, O
   in_flight.next = change.next;
   in_flight.waiter = std::move(waiter);
   const VolumeId id = change.event.volume;
+  // The event tells what changes, whole: whoever folds the events has the state.
+  change.event.fields =
+      difference(volume.exists ? fields_of(volume.record) : VolumeFields{},
+                 change.next ? fields_of(*change.next) : VolumeFields{}, change.event.fields);
   out.push_back(output::Commit{in_flight.token, id, in_flight.expected, std::move(change.next),
                                std::move(change.event)});
   volume.in_flight = std::move(in_flight);

@@ -119,7 +119,7 @@ struct ChangeEvent {
   Epoch epoch;
   Revision revision;
   std::string type;    // created, ready, fencing, assigned, configured, attached ...
-  std::string fields;  // k=v, separated by spaces
+  std::string fields;  // what it changed, as controller/core/fields.h writes it
   friend bool operator==(const ChangeEvent&, const ChangeEvent&) = default;
 };
 

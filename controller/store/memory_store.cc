@@ -25,8 +25,10 @@ StoreOutcome MemoryStore::compare_and_set(VolumeId id, const std::optional<Versi
   if (fault == Fault::unknown_not_done) return StoreOutcome::unknown;
   const auto at = volumes_.find(id);
   const bool there = at != volumes_.end();
-  if (there != expected.has_value()) return StoreOutcome::conflict;
-  if (there && at->second.version() != *expected) return StoreOutcome::conflict;
+  if (there != expected.has_value() || (there && at->second.version() != *expected)) {
+    ++conflicts_;
+    return StoreOutcome::conflict;
+  }
   CHECK(!next || next->id == id);
   if (next) {
     volumes_[id] = *next;
@@ -35,7 +37,12 @@ StoreOutcome MemoryStore::compare_and_set(VolumeId id, const std::optional<Versi
   }
   std::deque<ChangeEvent>& log = events_[id];
   log.push_back(event);
-  if (log.size() > events_kept_per_volume) log.pop_front();
+  while (log.size() > events_kept()) log.pop_front();
+  if (!next) gone_.push_back(id);
+  if (gone_.size() > histories_kept) {
+    events_.erase(gone_.front());
+    gone_.pop_front();
+  }
   ++commits_;
   tell(event);
   return fault == Fault::unknown_done ? StoreOutcome::unknown : StoreOutcome::committed;
@@ -49,6 +56,14 @@ Result<std::vector<ChangeEvent>> MemoryStore::events(VolumeId id, Revision after
     if (after < event.revision && found.size() < max) found.push_back(event);
   }
   return found;
+}
+
+Result<std::optional<History>> MemoryStore::history(VolumeId id) {
+  const auto at = events_.find(id);
+  if (at == events_.end()) return std::optional<History>();
+  const ChangeEvent& newest = at->second.back();
+  return std::optional<History>(
+      History{Version{newest.epoch, newest.revision}, at->second.front().revision});
 }
 
 Result<std::vector<NodeRecord>> MemoryStore::nodes() {

@@ -24,18 +24,21 @@ class MemoryStore : public Store {
                                const std::optional<VolumeRecord>& next,
                                const ChangeEvent& event) override;
   Result<std::vector<ChangeEvent>> events(VolumeId id, Revision after, std::size_t max) override;
+  Result<std::optional<History>> history(VolumeId id) override;
   Result<std::vector<NodeRecord>> nodes() override;
   Status remember(const NodeRecord& node) override;
 
   void fail_next(Fault fault) { faults_.push_back(fault); }
   [[nodiscard]] std::size_t commits() const { return commits_; }
+  [[nodiscard]] std::size_t conflicts() const { return conflicts_; }
 
  private:
   std::map<VolumeId, VolumeRecord> volumes_;
   std::map<VolumeId, std::deque<ChangeEvent>> events_;
+  std::deque<VolumeId> gone_;  // oldest first
   std::map<NodeId, NodeRecord> nodes_;
   std::deque<Fault> faults_;
-  std::size_t commits_ = 0;
+  std::size_t commits_ = 0, conflicts_ = 0;
 };
 
 }  // namespace seawall::controller

@@ -15,7 +15,7 @@
 namespace seawall::controller {
 namespace {
 
-constexpr int format_version = 1;
+constexpr int format_version = 2;
 constexpr int application_id = 0x53454157;  // "SEAW"
 
 // Epochs and revisions are columns as well, so that the compare is the database's own.
@@ -26,7 +26,9 @@ constexpr const char* schema =
     " record BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS events(volume TEXT NOT NULL, revision INTEGER NOT NULL,"
     " epoch INTEGER NOT NULL, type TEXT NOT NULL, fields TEXT NOT NULL,"
-    " PRIMARY KEY(volume, revision)) WITHOUT ROWID;";
+    " PRIMARY KEY(volume, revision)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS gone(sequence INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " volume TEXT NOT NULL UNIQUE);";
 
 // A prepared statement for one use.
 class Statement {
@@ -142,11 +144,24 @@ Status SqliteStore::set_up(std::string* detail) {
       return refuse(Errc::corrupt, "it is damaged: " + last_error());
     }
   }
-  if (!fresh) return Status();
+  if (!fresh && version == format_version) return Status();
+  return migrate(version, detail);
+}
+
+// From nothing, or from format 1, whose events told too little to be folded: they are dropped, as
+// compaction would, but the newest of each volume stays and says where the history is.
+Status SqliteStore::migrate(std::uint64_t version, std::string* detail) {
+  const char* trim =
+      version == 1 ? "DELETE FROM events WHERE revision <"
+                     " (SELECT MAX(e.revision) FROM events e WHERE e.volume=events.volume);"
+                     "DELETE FROM events WHERE volume NOT IN (SELECT id FROM volumes)"
+                   : "SELECT 1";
   const std::string stamp = "PRAGMA application_id=" + std::to_string(application_id) +
                             ";PRAGMA user_version=" + std::to_string(format_version);
-  if (!run("BEGIN IMMEDIATE") || !run(schema) || !run(stamp.c_str()) || !run("COMMIT")) {
-    return refuse(Errc::io_error, "it cannot be set up: " + last_error());
+  if (!run("BEGIN IMMEDIATE") || !run(schema) || !run(trim) || !run(stamp.c_str()) ||
+      !run("COMMIT")) {
+    *detail = "it cannot be set up: " + last_error();
+    return make_error(Errc::io_error, "the store cannot be used");
   }
   return Status();
 }
@@ -206,44 +221,71 @@ StoreOutcome SqliteStore::compare_and_set(VolumeId id, const std::optional<Versi
       return give_up(StoreOutcome::conflict);
     }
   }
-  if (next) {
-    Statement put(db_,
-                  "INSERT OR REPLACE INTO volumes(id, name, epoch, revision, record)"
-                  " VALUES(?1, ?2, ?3, ?4, ?5)");
-    const Version version = next->version();
-    const int code = put.text(1, key)
-                         .text(2, next->name)
-                         .number(3, version.epoch.value())
-                         .number(4, version.revision.value())
-                         .blob(5, encode(*next))
-                         .step();
-    if (code != SQLITE_DONE) return give_up(StoreOutcome::unknown);
-  } else {
-    Statement drop(db_, "DELETE FROM volumes WHERE id=?1");
-    if (drop.text(1, key).step() != SQLITE_DONE) return give_up(StoreOutcome::unknown);
-  }
-  {
-    Statement append(db_,
-                     "INSERT OR REPLACE INTO events(volume, revision, epoch, type, fields)"
-                     " VALUES(?1, ?2, ?3, ?4, ?5)");
-    const int code = append.text(1, key)
-                         .number(2, event.revision.value())
-                         .number(3, event.epoch.value())
-                         .text(4, event.type)
-                         .text(5, event.fields)
-                         .step();
-    if (code != SQLITE_DONE) return give_up(StoreOutcome::unknown);
-  }
-  if (event.revision.value() > events_kept_per_volume) {
-    Statement compact(db_, "DELETE FROM events WHERE volume=?1 AND revision<=?2");
-    const std::uint64_t edge = event.revision.value() - events_kept_per_volume;
-    if (compact.text(1, key).number(2, edge).step() != SQLITE_DONE) {
-      return give_up(StoreOutcome::unknown);
-    }
-  }
+  if (!write_record(id, next) || !append_event(event)) return give_up(StoreOutcome::unknown);
+  if (!next && !retire_history(id)) return give_up(StoreOutcome::unknown);
   if (!run("COMMIT")) return give_up(StoreOutcome::unknown);
   tell(event);
   return StoreOutcome::committed;
+}
+
+bool SqliteStore::write_record(VolumeId id, const std::optional<VolumeRecord>& next) {
+  if (!next) {
+    Statement drop(db_, "DELETE FROM volumes WHERE id=?1");
+    return drop.text(1, key_of(id)).step() == SQLITE_DONE;
+  }
+  Statement put(db_,
+                "INSERT OR REPLACE INTO volumes(id, name, epoch, revision, record)"
+                " VALUES(?1, ?2, ?3, ?4, ?5)");
+  const Version version = next->version();
+  return put.text(1, key_of(id))
+             .text(2, next->name)
+             .number(3, version.epoch.value())
+             .number(4, version.revision.value())
+             .blob(5, encode(*next))
+             .step() == SQLITE_DONE;
+}
+
+bool SqliteStore::append_event(const ChangeEvent& event) {
+  Statement append(db_,
+                   "INSERT OR REPLACE INTO events(volume, revision, epoch, type, fields)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5)");
+  const std::string key = key_of(event.volume);
+  const int code = append.text(1, key)
+                       .number(2, event.revision.value())
+                       .number(3, event.epoch.value())
+                       .text(4, event.type)
+                       .text(5, event.fields)
+                       .step();
+  if (code != SQLITE_DONE) return false;
+  if (event.revision.value() <= events_kept()) return true;
+  Statement compact(db_, "DELETE FROM events WHERE volume=?1 AND revision<=?2");
+  const std::uint64_t edge = event.revision.value() - events_kept();
+  return compact.text(1, key).number(2, edge).step() == SQLITE_DONE;
+}
+
+bool SqliteStore::retire_history(VolumeId id) {
+  Statement note(db_, "INSERT OR REPLACE INTO gone(volume) VALUES(?1)");
+  if (note.text(1, key_of(id)).step() != SQLITE_DONE) return false;
+  Statement oldest(db_, "SELECT volume FROM gone ORDER BY sequence DESC LIMIT 1 OFFSET ?1");
+  const int code = oldest.number(1, histories_kept).step();
+  if (code == SQLITE_DONE) return true;
+  if (code != SQLITE_ROW) return false;
+  const std::string past = oldest.column(0);
+  Statement forget(db_, "DELETE FROM events WHERE volume=?1");
+  Statement strike(db_, "DELETE FROM gone WHERE volume=?1");
+  return forget.text(1, past).step() == SQLITE_DONE && strike.text(1, past).step() == SQLITE_DONE;
+}
+
+Result<std::optional<History>> SqliteStore::history(VolumeId id) {
+  Statement query(db_,
+                  "SELECT epoch, revision, (SELECT MIN(revision) FROM events WHERE volume=?1)"
+                  " FROM events WHERE volume=?1 ORDER BY revision DESC LIMIT 1");
+  const int code = query.text(1, key_of(id)).step();
+  if (code == SQLITE_DONE) return std::optional<History>();
+  if (code != SQLITE_ROW) return failed_read().error();
+  return std::optional<History>(
+      History{Version{Epoch(query.column_number(0)), Revision(query.column_number(1))},
+              Revision(query.column_number(2))});
 }
 
 Result<std::vector<ChangeEvent>> SqliteStore::events(VolumeId id, Revision after, std::size_t max) {

@@ -32,6 +32,7 @@ class SqliteStore : public Store {
                                const std::optional<VolumeRecord>& next,
                                const ChangeEvent& event) override;
   Result<std::vector<ChangeEvent>> events(VolumeId id, Revision after, std::size_t max) override;
+  Result<std::optional<History>> history(VolumeId id) override;
   Result<std::vector<NodeRecord>> nodes() override;
   Status remember(const NodeRecord& node) override;
 
@@ -40,6 +41,10 @@ class SqliteStore : public Store {
  private:
   SqliteStore() = default;
   Status set_up(std::string* detail);
+  Status migrate(std::uint64_t version, std::string* detail);
+  bool write_record(VolumeId id, const std::optional<VolumeRecord>& next);
+  bool append_event(const ChangeEvent& event);
+  bool retire_history(VolumeId id);
   bool run(const char* sql);
 
   sqlite3* db_ = nullptr;

@@ -140,6 +140,32 @@ TYPED_TEST(StoreContract, a_record_that_goes_leaves_its_history) {
   EXPECT_EQ(events[1], event_of(gone, "deleted"));
 }
 
+TYPED_TEST(StoreContract, a_history_says_what_is_held_and_goes_when_many_others_have_gone) {
+  VolumeRecord record = sample(1);
+  record.revision = Revision(1);
+  this->store->keep_events(2);
+  EXPECT_EQ(this->store->history(record.id).value(), std::nullopt);
+  EXPECT_EQ(this->put(std::nullopt, record), StoreOutcome::committed);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(this->put(record.version(), later(record)), StoreOutcome::committed);
+    record = later(record);
+  }
+  EXPECT_EQ(this->store->history(record.id).value(), (History{record.version(), Revision(3)}));
+  EXPECT_EQ(this->store->events(record.id, Revision(0), 9).value().size(), 2U);
+  const auto remove = [&](const VolumeRecord& gone) {
+    return this->store->compare_and_set(gone.id, gone.version(), std::nullopt,
+                                        event_of(later(gone), "deleted"));
+  };
+  EXPECT_EQ(remove(record), StoreOutcome::committed);
+  for (std::uint64_t i = 0; i < histories_kept; ++i) {
+    EXPECT_TRUE(this->store->history(record.id).value()) << "after " << i;
+    EXPECT_EQ(this->put(std::nullopt, sample(100 + i)), StoreOutcome::committed);
+    EXPECT_EQ(remove(sample(100 + i)), StoreOutcome::committed);
+  }
+  EXPECT_EQ(this->store->history(record.id).value(), std::nullopt);
+  EXPECT_TRUE(this->store->history(sample(100).id).value());
+}
+
 TYPED_TEST(StoreContract, volumes_and_nodes_are_listed_by_id) {
   for (const std::uint64_t number : {3, 1, 2}) {
     EXPECT_EQ(this->put(std::nullopt, sample(number)), StoreOutcome::committed);

@@ -1,0 +1,176 @@
+#include "controller/core/fields.h"
+
+#include <optional>
+#include <vector>
+
+namespace seawall::controller {
+namespace {
+
+constexpr char hex_digits[] = "0123456789ABCDEF";
+
+bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == ':' || c == '/' || c == ',' || c == '-';
+}
+
+int digit_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::optional<std::string> unescaped(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      if (!is_plain(text[i])) return std::nullopt;
+      plain.push_back(text[i]);
+      continue;
+    }
+    if (i + 2 >= text.size()) return std::nullopt;
+    const int high = digit_of(text[i + 1]);
+    const int low = digit_of(text[i + 2]);
+    if (high < 0 || low < 0) return std::nullopt;
+    plain.push_back(static_cast<char>(high * 16 + low));
+    i += 2;
+  }
+  return plain;
+}
+
+std::string list_of(const ReplicaSet& replicas) {
+  std::string text;
+  for (const ReplicaId replica : replicas) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(replica.value());
+  }
+  return text;
+}
+
+const char* word_of(VolumeState state) {
+  switch (state) {
+    case VolumeState::creating: return "creating";
+    case VolumeState::ready: return "ready";
+    case VolumeState::deleting: return "deleting";
+  }
+  return "unknown";
+}
+
+void put_configuration(const Configuration& config, VolumeFields& out) {
+  out["policy"] = config.policy == Policy::quorum ? "quorum" : "in-sync";
+  out["min_in_sync"] = std::to_string(config.min_in_sync);
+  out["write_cache"] = config.write_cache == WriteCache::none ? "none" : "writeback";
+  out["members"] = list_of(config.members);
+  out["in_sync"] = list_of(config.in_sync);
+}
+
+struct Token {
+  std::string key;
+  std::optional<std::string> value;  // absent: the key goes
+};
+
+std::optional<Token> token_of(std::string_view word) {
+  if (word.empty()) return std::nullopt;
+  if (word.front() == '-') {
+    if (word.size() == 1 || word.find('=') != std::string_view::npos) return std::nullopt;
+    return Token{std::string(word.substr(1)), std::nullopt};
+  }
+  const std::size_t equals = word.find('=');
+  if (equals == std::string_view::npos || equals == 0) return std::nullopt;
+  std::optional<std::string> value = unescaped(word.substr(equals + 1));
+  if (!value) return std::nullopt;
+  return Token{std::string(word.substr(0, equals)), std::move(value)};
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (is_plain(c)) {
+      out.push_back(c);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out.push_back('%');
+    out.push_back(hex_digits[byte >> 4]);
+    out.push_back(hex_digits[byte & 15]);
+  }
+  return out;
+}
+
+VolumeFields fields_of(const VolumeRecord& record) {
+  VolumeFields out;
+  out["name"] = record.name;
+  out["incarnation"] = record.incarnation.to_hex().data();
+  out["state"] = word_of(record.state);
+  if (!record.reason.empty()) out["reason"] = record.reason;
+  out["epoch"] = std::to_string(record.epoch.value());
+  if (record.pending) out["pending"] = std::to_string(record.pending->value());
+  put_configuration(record.config, out);
+  out["size_blocks"] = std::to_string(record.size.value());
+  out["log_bytes"] = std::to_string(record.log_bytes);
+  out["io_timeout_ms"] = std::to_string(record.io_timeout_ms);
+  for (const ReplicaRecord& replica : record.replicas) {
+    out["replica." + std::to_string(replica.id.value())] =
+        std::to_string(replica.node.value()) + "," + std::to_string(replica.endpoint.value()) +
+        "," + replica.address;
+  }
+  out["primary"] = std::to_string(record.primary.value());
+  out["position"] = std::to_string(record.winner_position.term.value()) + ":" +
+                    std::to_string(record.winner_position.lsn.value());
+  if (record.after_power_loss) out["after_power_loss"] = "1";
+  out["last_generation"] = std::to_string(record.last_generation.value());
+  for (const AttachmentRecord& attachment : record.attachments) {
+    out["attachment." + std::to_string(attachment.generation.value())] =
+        std::to_string(attachment.node.value());
+  }
+  return out;
+}
+
+std::string difference(const VolumeFields& before, const VolumeFields& after,
+                       std::string_view remark) {
+  std::string text;
+  const auto add = [&text](const std::string& word) {
+    if (!text.empty()) text += ' ';
+    text += word;
+  };
+  auto old = before.begin();
+  auto now = after.begin();
+  while (old != before.end() || now != after.end()) {
+    if (now == after.end() || (old != before.end() && old->first < now->first)) {
+      add("-" + old->first);
+      ++old;
+      continue;
+    }
+    const bool is_new = old == before.end() || now->first < old->first;
+    if (is_new || old->second != now->second) add(now->first + "=" + escaped(now->second));
+    if (!is_new) ++old;
+    ++now;
+  }
+  if (!remark.empty()) add(".remark=" + escaped(remark));
+  return text;
+}
+
+bool fold(std::string_view text, VolumeFields& state) {
+  std::vector<Token> tokens;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    std::optional<Token> token = token_of(text.substr(0, end));
+    if (!token) return false;
+    tokens.push_back(std::move(*token));
+    if (end == text.size()) break;
+    text.remove_prefix(end + 1);
+    if (text.empty()) return false;  // a space that ends it
+  }
+  for (Token& token : tokens) {
+    if (token.key.front() == '.') continue;
+    if (token.value) {
+      state[token.key] = std::move(*token.value);
+    } else {
+      state.erase(token.key);
+    }
+  }
+  return true;
+}
+
+}  // namespace seawall::controller
