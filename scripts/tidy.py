@@ -46,7 +46,8 @@ INCLUDES = {
     "node/": ["node/", "engine/", "wal/", "proto/"],
     "controller/": ["controller/", "engine/", "node/runtime/control_port.h", "proto/"],
     "csi/": ["csi/", "engine/base/", "proto/"],
-    "cli/": ["cli/", "engine/base/", "wal/", "node/io/", "node/runtime/", "proto/"],
+    "cli/": ["cli/", "engine/base/", "wal/", "node/io/", "node/runtime/",
+             "controller/stream/", "proto/"],
     "sim/": ["sim/", "node/runtime/", "engine/", "wal/", "controller/"],
 }
 

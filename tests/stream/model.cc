@@ -65,7 +65,8 @@ std::string check_line(const std::vector<std::string>& parts, const std::string&
     return "";
   }
   if (parts[0] == "F") return seen.rewound ? "" : broken("a fence without INVALID", line);
-  const std::pair<std::uint64_t, std::uint64_t> position(std::stoull(parts[2]), std::stoull(parts[3]));
+  const std::pair<std::uint64_t, std::uint64_t> position(std::stoull(parts[2]),
+                                                         std::stoull(parts[3]));
   const auto volume = truth.find(parts[1]);
   if (volume == truth.end()) return broken("a volume that never was", line);
   const auto real = volume->second.find(position);
