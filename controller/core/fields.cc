@@ -1,10 +1,24 @@
 #include "controller/core/fields.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <vector>
 
 namespace seawall::controller {
 namespace {
+
+constexpr std::array known_events = {
+    std::string_view("assigned"),         std::string_view("attached"),
+    std::string_view("change_cancelled"), std::string_view("changing"),
+    std::string_view("change_failed"),    std::string_view("configured"),
+    std::string_view("create_failed"),    std::string_view("created"),
+    std::string_view("deleted"),          std::string_view("deleting"),
+    std::string_view("detached"),         std::string_view("detached_by_force"),
+    std::string_view("endpoints"),        std::string_view("fencing"),
+    std::string_view("ready"),            std::string_view("replacing"),
+    std::string_view("replicas_deleted"),
+};
 
 constexpr char hex_digits[] = "0123456789ABCDEF";
 
@@ -55,12 +69,13 @@ const char* word_of(VolumeState state) {
   return "unknown";
 }
 
-void put_configuration(const Configuration& config, VolumeFields& out) {
-  out["policy"] = config.policy == Policy::quorum ? "quorum" : "in-sync";
-  out["min_in_sync"] = std::to_string(config.min_in_sync);
-  out["write_cache"] = config.write_cache == WriteCache::none ? "none" : "writeback";
-  out["members"] = list_of(config.members);
-  out["in_sync"] = list_of(config.in_sync);
+void put_configuration(const Configuration& config, const std::string& prefix,
+                       VolumeFields& out) {
+  out[prefix + "policy"] = config.policy == Policy::quorum ? "quorum" : "in-sync";
+  out[prefix + "min_in_sync"] = std::to_string(config.min_in_sync);
+  out[prefix + "write_cache"] = config.write_cache == WriteCache::none ? "none" : "writeback";
+  out[prefix + "members"] = list_of(config.members);
+  out[prefix + "in_sync"] = list_of(config.in_sync);
 }
 
 struct Token {
@@ -82,6 +97,10 @@ std::optional<Token> token_of(std::string_view word) {
 }
 
 }  // namespace
+
+bool is_known_event(std::string_view type) {
+  return std::find(known_events.begin(), known_events.end(), type) != known_events.end();
+}
 
 std::string escaped(std::string_view text) {
   std::string out;
@@ -106,10 +125,14 @@ VolumeFields fields_of(const VolumeRecord& record) {
   if (!record.reason.empty()) out["reason"] = record.reason;
   out["epoch"] = std::to_string(record.epoch.value());
   if (record.pending) out["pending"] = std::to_string(record.pending->value());
-  put_configuration(record.config, out);
+  put_configuration(record.config, "", out);
+  if (record.wish) put_configuration(*record.wish, "wish.", out);
   out["size_blocks"] = std::to_string(record.size.value());
   out["log_bytes"] = std::to_string(record.log_bytes);
   out["io_timeout_ms"] = std::to_string(record.io_timeout_ms);
+  for (const ReplicaRecord& replica : record.retired) {
+    out["retired." + std::to_string(replica.id.value())] = std::to_string(replica.node.value());
+  }
   for (const ReplicaRecord& replica : record.replicas) {
     out["replica." + std::to_string(replica.id.value())] =
         std::to_string(replica.node.value()) + "," + std::to_string(replica.endpoint.value()) +

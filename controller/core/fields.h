@@ -25,6 +25,10 @@ std::string difference(const VolumeFields& before, const VolumeFields& after,
 
 [[nodiscard]] bool fold(std::string_view text, VolumeFields& state);
 
+// Types of events that the controller writes; all of them fold alike. One that begins with '?'
+// carries no state, and who does not know it may ignore it.
+bool is_known_event(std::string_view type);
+
 std::string escaped(std::string_view text);
 
 }  // namespace seawall::controller

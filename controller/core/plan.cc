@@ -4,6 +4,7 @@
 
 #include "controller/core/change.h"
 #include "controller/core/failover.h"
+#include "controller/core/fields.h"
 #include "engine/base/limits.h"
 #include "engine/config_change.h"
 
@@ -228,6 +229,7 @@ bool is_outdated(const VolumeRecord& record, const VolumeSeen& seen) {
 }
 
 Change make_change(VolumeRecord next, const char* type, std::string fields) {
+  CHECK(is_known_event(type));  // or whoever follows the stream would stop at it
   next.revision = Revision(next.revision.value() + 1);
   ChangeEvent event{next.id, next.greatest_epoch(), next.revision, type, std::move(fields)};
   return Change{std::move(next), std::move(event)};

@@ -1,30 +1,13 @@
 #include "controller/stream/watcher.h"
 
-#include <algorithm>
-#include <array>
-#include <string_view>
 #include <utility>
 
 namespace seawall::controller::stream {
 namespace {
 
-// Types whose fields change the state; all of them are folded alike.
-constexpr std::array known_types = {
-    std::string_view("assigned"),     std::string_view("attached"),
-    std::string_view("configured"),   std::string_view("create_failed"),
-    std::string_view("created"),      std::string_view("deleted"),
-    std::string_view("deleting"),     std::string_view("detached"),
-    std::string_view("detached_by_force"), std::string_view("endpoints"),
-    std::string_view("fencing"),      std::string_view("ready"),
-    std::string_view("replicas_deleted")};
-
 template <class Kind>
 void emit(std::vector<Effect>& out, Kind effect) {
   out.emplace_back(std::in_place_type<Kind>, std::move(effect));
-}
-
-bool is_known(std::string_view type) {
-  return std::find(known_types.begin(), known_types.end(), type) != known_types.end();
 }
 
 }  // namespace
@@ -96,7 +79,7 @@ void Watcher::on(const ChangeEvent& message, std::vector<Effect>& out) {
   const bool optional = !message.type.empty() && message.type.front() == optional_mark;
   if (optional) {
     ++counts_.ignored;
-  } else if (!is_known(message.type) || message.epoch < before.last.epoch ||
+  } else if (!is_known_event(message.type) || message.epoch < before.last.epoch ||
              !fold(message.fields, now.state)) {
     stopped_ = true;
     emit(out, effect::Stop{"event " + std::to_string(message.revision.value()) + " \"" +
