@@ -217,6 +217,12 @@ std::string replay_command(std::uint64_t seed, const BatchOptions& batch) {
   if (o.write_cache) text += " --write-cache " + *o.write_cache;
   if (o.log_bytes) text += " --log-bytes " + std::to_string(*o.log_bytes);
   if (o.no_faults) text += " --no-faults";
+  if (o.beyond) text += " --beyond";
+  std::string with;
+  for (const FaultKindInfo& info : fault_kinds()) {
+    if (o.with.has(info.kind)) with += (with.empty() ? "" : ",") + std::string(info.name);
+  }
+  if (!with.empty()) text += " --with " + with;
   if (o.canary) text += " --canary";
   if (batch.check_determinism) text += " --check-determinism";
   return text + " --trace";

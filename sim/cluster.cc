@@ -28,8 +28,11 @@ Cluster::Cluster(Scheduler& scheduler, Trace& trace, Verdict& verdict, const Run
   for (NodeNumber number = 1; number <= count; ++number) {
     const Micros offset = prng_.below(1000 * seconds);
     Prng own = prng_.fork();
+    const auto drift_max = static_cast<std::int64_t>(options.clock_drift_ppm_max);
+    const std::int64_t drift =
+        static_cast<std::int64_t>(own.below(2 * options.clock_drift_ppm_max + 1)) - drift_max;
     auto machine = std::make_unique<Machine>(
-        Machine{number, 1, offset, true, own.fork(),
+        Machine{number, 1, {offset, drift}, true, own.fork(),
                 ReplicaDisks(scheduler_, trace_, number, options_, own.fork()), nullptr});
     machines_.push_back(std::move(machine));
     network_.set_address(number, "n" + std::to_string(number));
@@ -74,9 +77,10 @@ void Cluster::start(NodeNumber node) {
     m.powered = true;
     network_.set_powered(node, true);
   }
+  if (prng_.chance(options_.faults.new_address) && may_crash_) draw_address(node);
   const Process::World world_of_run{scheduler_, trace_,   network_,   control_net_,
                                     options_,   verdict_, recoveries_};
-  m.process = std::make_unique<Process>(world_of_run, node, m.clock_offset, m.boots, m.disks,
+  m.process = std::make_unique<Process>(world_of_run, node, m.clock, m.boots, m.disks,
                                         node <= options_.nodes, m.prng.fork());
   owners_[m.process->owner()] = node;
   // Now and then a process dies in the middle of an opening, a rewind, a preparation.
@@ -122,6 +126,26 @@ void Cluster::stop(NodeNumber node, bool power_lost) {
 
 void Cluster::crash(NodeNumber node) { stop(node, false); }
 void Cluster::lose_power(NodeNumber node) { stop(node, true); }
+
+// A new address, or one that another node, which is down, has left behind or gives up now.
+void Cluster::draw_address(NodeNumber node) {
+  const std::string fresh = "n" + std::to_string(node) + "-" + std::to_string(++last_address_);
+  std::vector<NodeNumber> down;
+  for (NodeNumber other = 1; other <= machines(); ++other) {
+    if (other != node && !running(other)) down.push_back(other);
+  }
+  const std::string old = network_.address(node);
+  if (options_.faults.address_reuse && !down.empty() && prng_.coin()) {
+    const NodeNumber other = prng_.pick(down);
+    const std::string taken = network_.address(other);
+    move(other, old);
+    move(node, taken);
+    trace_.add(TraceRecord{scheduler_.now(), What::move, node, other});
+  } else {
+    move(node, fresh);
+    trace_.add(TraceRecord{scheduler_.now(), What::move, node});
+  }
+}
 
 void Cluster::move(NodeNumber node, const std::string& address) {
   CHECK(!running(node));

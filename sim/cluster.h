@@ -49,6 +49,7 @@ class Cluster final : public VolumeClient::Machines {
   void calm() { may_crash_ = false; }
   // The machine has another address from its next start on.
   void move(NodeNumber node, const std::string& address);
+  ReplicaDisks& disks_of(NodeNumber node) { return machine(node).disks; }
   void set_slow_disk(NodeNumber node, Micros extra);
   // What its disks have in flight at the next crash is lost, all of it.
   void lose_in_flight(NodeNumber node);
@@ -79,7 +80,7 @@ class Cluster final : public VolumeClient::Machines {
   struct Machine {
     NodeNumber number = 0;
     std::uint64_t boots = 1;
-    Micros clock_offset = 0;
+    Process::ClockOf clock;
     bool powered = true;
     Prng prng{0};
     ReplicaDisks disks;
@@ -94,6 +95,7 @@ class Cluster final : public VolumeClient::Machines {
   [[nodiscard]] bool holds(NodeNumber node, VolumeId volume) const;
   [[nodiscard]] std::string what_is_not_in_sync(const VolumeClient& volume) const;
   void note_recoveries();
+  void draw_address(NodeNumber node);
   void after_task(Owner owner);
 
   Scheduler& scheduler_;
@@ -110,6 +112,7 @@ class Cluster final : public VolumeClient::Machines {
   std::map<Owner, NodeNumber> owners_;
   std::vector<std::unique_ptr<VolumeClient>> volumes_;
   bool may_crash_ = true;
+  std::uint64_t last_address_ = 0;
 };
 
 }  // namespace seawall::sim

@@ -89,6 +89,15 @@ void ControlNet::controller_down() {
   }
 }
 
+void ControlNet::controller_replaced() {
+  for (const auto& [node, link] : links_) {
+    if (!link.up) continue;
+    scheduler_.after(keep_alive, controller_.owner,
+                     [lost = controller_.lost, stream = link.stream] { lost(stream); });
+  }
+  controller_down();
+}
+
 void ControlNet::hold(NodeNumber node) {
   if (!held_.insert(node).second) return;
   const auto it = links_.find(node);

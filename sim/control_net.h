@@ -42,6 +42,8 @@ class ControlNet {
   void node_down(NodeNumber node);
   void controller_up(ControllerSide side);
   void controller_down();
+  // Another one takes its place: the one before it lives and hears later that its streams are gone.
+  void controller_replaced();
 
   // A partition of the control plane. The stream ends after a keep-alive time, or at once with
   // `cut`.

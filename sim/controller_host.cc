@@ -18,44 +18,73 @@ ControllerHost::ControllerHost(Scheduler& scheduler, Trace& trace, Verdict& verd
 // --- life ---
 
 void ControllerHost::start() {
-  CHECK(core_ == nullptr);
-  owner_ = scheduler_.new_owner();
+  CHECK(active_ == nullptr);
+  active_ = std::make_unique<Life>();
+  Life& life = *active_;
+  life.owner = scheduler_.new_owner();
   trace_.add(TraceRecord{scheduler_.now(), What::controller_start, 0});
-  core_ = std::make_unique<controller::Core>(core_options_);
+  life.core = std::make_unique<controller::Core>(core_options_);
   std::vector<controller::VolumeRecord> volumes;
   for (const auto& [id, record] : store_) volumes.push_back(record);
   std::vector<controller::NodeRecord> nodes;
   for (const auto& [id, record] : nodes_) nodes.push_back(record);
   controller::Core::Outputs outputs;
-  core_->start(volumes, nodes, now(), outputs);
+  life.core->start(volumes, nodes, now(), outputs);
+  current_ = &life;
   carry_out(outputs);
   ControlNet::ControllerSide side;
-  side.owner = owner_;
-  side.receive = [this](std::uint64_t stream, const control::FromNode& message) {
-    step(controller::input::NodeSaid{stream, message});
+  side.owner = life.owner;
+  side.receive = [this, &life](std::uint64_t stream, const control::FromNode& message) {
+    step(life, controller::input::NodeSaid{stream, message});
   };
-  side.lost = [this](std::uint64_t stream) { step(controller::input::NodeGone{stream}); };
+  side.lost = [this, &life](std::uint64_t stream) {
+    step(life, controller::input::NodeGone{stream});
+  };
   net_.controller_up(std::move(side));
-  scheduler_.after(tick_every, owner_, [this] { tick(); });
+  scheduler_.after(tick_every, life.owner, [this, &life] { tick(life); });
   for (const auto& [id, asked] : asked_) ask_again(id);
 }
 
 void ControllerHost::crash() {
-  CHECK(core_ != nullptr);
+  CHECK(active_ != nullptr);
   trace_.add(TraceRecord{scheduler_.now(), What::controller_crash, 0});
   net_.controller_down();
-  scheduler_.kill(owner_);
-  core_.reset();
+  scheduler_.kill(active_->owner);
+  active_.reset();
 }
 
-void ControllerHost::tick() {
-  step(controller::input::Tick{});
-  scheduler_.after(tick_every, owner_, [this] { tick(); });
+void ControllerHost::take_over() {
+  CHECK(active_ != nullptr);
+  trace_.add(TraceRecord{scheduler_.now(), What::controller_pause, 0});
+  net_.controller_replaced();
+  scheduler_.pause(active_->owner);
+  rivals_.push_back(std::move(active_));
+  start();
 }
 
-void ControllerHost::step(const controller::Input& input) {
+void ControllerHost::wake_rivals() {
+  for (const auto& rival : rivals_) {
+    if (!scheduler_.alive(rival->owner) || !scheduler_.paused(rival->owner)) continue;
+    trace_.add(TraceRecord{scheduler_.now(), What::controller_wake, 0});
+    scheduler_.resume(rival->owner);
+  }
+}
+
+void ControllerHost::end_rivals() {
+  for (const auto& rival : rivals_) {
+    if (scheduler_.alive(rival->owner)) scheduler_.kill(rival->owner);
+  }
+}
+
+void ControllerHost::tick(Life& life) {
+  step(life, controller::input::Tick{});
+  scheduler_.after(tick_every, life.owner, [this, &life] { tick(life); });
+}
+
+void ControllerHost::step(Life& life, const controller::Input& input) {
   controller::Core::Outputs outputs;
-  core_->step(input, now(), outputs);
+  life.core->step(input, now(), outputs);
+  current_ = &life;
   carry_out(outputs);
 }
 
@@ -97,7 +126,8 @@ void ControllerHost::on(const controller::output::Commit& output) {
   const bool lands_at_all = !reply_lost || prng_.coin();
   auto outcome = std::make_shared<controller::StoreOutcome>(controller::StoreOutcome::unknown);
   // The store is another process: what was sent to it may land after the controller's death.
-  const Owner self = owner_;
+  Life& life = *current_;
+  const Owner self = life.owner;
   const bool outlives = prng_.coin();
   scheduler_.after(lands, world, [this, output, outcome, reply_lost, lands_at_all, self, outlives] {
     if (!lands_at_all || (!scheduler_.alive(self) && !outlives)) return;
@@ -106,19 +136,20 @@ void ControllerHost::on(const controller::output::Commit& output) {
       *outcome = ok ? controller::StoreOutcome::committed : controller::StoreOutcome::conflict;
     }
   });
-  scheduler_.after(answers, owner_, [this, token = output.token, outcome] {
-    step(controller::input::Stored{token, *outcome});
+  scheduler_.after(answers, self, [this, &life, token = output.token, outcome] {
+    step(life, controller::input::Stored{token, *outcome});
   });
 }
 
 void ControllerHost::on(const controller::output::Load& output) {
-  scheduler_.after(prng_.range(100, 4 * ms), owner_, [this, output] {
+  Life& life = *current_;
+  scheduler_.after(prng_.range(100, 4 * ms), life.owner, [this, &life, output] {
     controller::input::Loaded loaded;
     loaded.token = output.token;
     loaded.ok = !prng_.chance(lost_reply_);
     const auto it = store_.find(output.volume);
     if (loaded.ok && it != store_.end()) loaded.record = it->second;
-    step(loaded);
+    step(life, loaded);
   });
 }
 
@@ -141,7 +172,7 @@ void ControllerHost::on(const controller::output::Answered& output) {
     }
   };
   if (again()) {
-    scheduler_.after(200 * ms, owner_, [this, id = output.id] { ask_again(id); });
+    scheduler_.after(200 * ms, world, [this, id = output.id] { ask_again(id); });
     return;
   }
   const Done done = std::move(it->second.done);
@@ -155,14 +186,16 @@ void ControllerHost::on(const controller::output::Answered& output) {
 void ControllerHost::ask(controller::Request request, Done done) {
   const std::uint64_t id = ++last_asked_;
   asked_.emplace(id, AskedRequest{std::move(request), std::move(done)});
-  if (core_ != nullptr) ask_again(id);
+  ask_again(id);
 }
 
 void ControllerHost::ask_again(std::uint64_t id) {
-  scheduler_.after(prng_.range(100, 2 * ms), owner_, [this, id] {
+  if (active_ == nullptr) return;  // the next one to start asks
+  Life& life = *active_;
+  scheduler_.after(prng_.range(100, 2 * ms), life.owner, [this, &life, id] {
     const auto it = asked_.find(id);
     if (it == asked_.end()) return;
-    step(controller::input::Asked{id, it->second.request, now() + Duration{ask_every / ms}});
+    step(life, controller::input::Asked{id, it->second.request, now() + Duration{ask_every / ms}});
   });
 }
 
@@ -174,8 +207,8 @@ const controller::VolumeRecord* ControllerHost::volume(VolumeId id) const {
 }
 
 std::string ControllerHost::waiting(VolumeId id) const {
-  if (core_ == nullptr) return "the controller is down";
-  for (const controller::Core::VolumeNow& now : core_->volumes()) {
+  if (active_ == nullptr) return "the controller is down";
+  for (const controller::Core::VolumeNow& now : active_->core->volumes()) {
     if (now.record->id == id) return now.waiting;
   }
   return "unknown volume";

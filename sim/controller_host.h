@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controller/core/core.h"
 #include "engine/base/prng.h"
@@ -27,7 +28,12 @@ class ControllerHost {
 
   void start();
   void crash();
-  [[nodiscard]] bool running() const { return core_ != nullptr; }
+  [[nodiscard]] bool running() const { return active_ != nullptr; }
+  // The present core stands still and another one takes over; wake_rivals() lets those that stand
+  // still go on with what they knew, end_rivals() ends them.
+  void take_over();
+  void wake_rivals();
+  void end_rivals();
   void set_lost_replies(Ratio ratio) { lost_reply_ = ratio; }
   void set_generation(const Generation* generation) { core_options_.generation = generation; }
 
@@ -42,12 +48,17 @@ class ControllerHost {
   [[nodiscard]] std::string waiting(VolumeId id) const;
 
  private:
+  // One start of a controller.
+  struct Life {
+    Owner owner;
+    std::unique_ptr<controller::Core> core;
+  };
   struct AskedRequest {
     controller::Request request;
     Done done;
   };
 
-  void step(const controller::Input& input);
+  void step(Life& life, const controller::Input& input);
   void carry_out(const controller::Core::Outputs& outputs);
   void on(const controller::output::Deliver& output);
   void on(const controller::output::Reject& output);
@@ -57,7 +68,7 @@ class ControllerHost {
   void on(const controller::output::Answered& output);
   bool land(const controller::output::Commit& commit);
   void ask_again(std::uint64_t id);
-  void tick();
+  void tick(Life& life);
   [[nodiscard]] Instant now() const { return Instant{scheduler_.now() / ms}; }
 
   Scheduler& scheduler_;
@@ -67,8 +78,9 @@ class ControllerHost {
   Prng prng_;
   Ratio lost_reply_{0, 1};
   controller::Options core_options_;
-  std::unique_ptr<controller::Core> core_;
-  Owner owner_;
+  std::unique_ptr<Life> active_;
+  std::vector<std::unique_ptr<Life>> rivals_;  // paused, woken, ended: kept for their tasks
+  Life* current_ = nullptr;                    // whose outputs are carried out
   std::map<VolumeId, controller::VolumeRecord> store_;
   std::map<NodeId, controller::NodeRecord> nodes_;
   std::map<std::uint64_t, NodeNumber> stream_node_;

@@ -1,5 +1,7 @@
 #include "sim/disks.h"
 
+#include <utility>
+
 #include "engine/base/check.h"
 
 namespace seawall::sim {
@@ -32,14 +34,36 @@ void ReplicaDisks::submitted(wal::MemDisk& disk, wal::Op& op) {
   const std::uint64_t number = ++ops_;
   trace_.add(TraceRecord{scheduler_.now(), What::disk_submit, node_, number,
                          static_cast<std::uint64_t>(op.kind), op.offset, bytes_of(op)});
-  scheduler_.after(draw_latency(op), owner_, [this, &disk, &op, number] {
-    trace_.add(TraceRecord{scheduler_.now(), What::disk_done, node_, number,
-                           static_cast<std::uint64_t>(op.kind)});
-    disk.complete(op);
+  const Held operation{&disk, &op, number};
+  if (hung_) {
+    held_.push_back(operation);
+  } else {
+    run_later(operation);
+  }
+}
+
+void ReplicaDisks::run_later(const Held& operation) {
+  scheduler_.after(draw_latency(*operation.op), owner_, [this, operation] {
+    if (hung_) {
+      held_.push_back(operation);
+      return;
+    }
+    trace_.add(TraceRecord{scheduler_.now(), What::disk_done, node_, operation.number,
+                           static_cast<std::uint64_t>(operation.op->kind)});
+    operation.disk->complete(*operation.op);
   });
 }
 
+void ReplicaDisks::set_hung(bool hung) {
+  if (hung_ == hung) return;
+  hung_ = hung;
+  trace_.add(TraceRecord{scheduler_.now(), What::disk_hung, node_, hung ? 1u : 0u});
+  if (hung) return;
+  for (const Held& operation : std::exchange(held_, {})) run_later(operation);
+}
+
 void ReplicaDisks::crash(bool power_lost) {
+  held_.clear();
   std::uint64_t in_flight = 0;
   for (auto& [replica, entry] : entries_) {
     in_flight += entry.disk->pending();

@@ -37,6 +37,9 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   // From the n-th change on, nothing reaches any of the disks; a crash must follow.
   void stop_after(std::uint64_t changes);
 
+  // While it hangs no operation comes back; then all do, in their order.
+  void set_hung(bool hung);
+
   // --- ReplicaDirectory ---
   std::vector<runtime::ReplicaRecord> list() override;
   wal::Disk& disk(ReplicaId replica) override;
@@ -52,7 +55,13 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   [[nodiscard]] const std::map<ReplicaId, Entry>& entries() const { return entries_; }
 
  private:
+  struct Held {
+    wal::MemDisk* disk;
+    wal::Op* op;
+    std::uint64_t number;
+  };
   void submitted(wal::MemDisk& disk, wal::Op& op);
+  void run_later(const Held& operation);
   Micros draw_latency(const wal::Op& op);
 
   Scheduler& scheduler_;
@@ -65,6 +74,8 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   bool loses_in_flight_ = false;
   std::map<ReplicaId, Entry> entries_;
   std::uint64_t ops_ = 0;
+  bool hung_ = false;
+  std::vector<Held> held_;  // while it hangs
 };
 
 }  // namespace seawall::sim

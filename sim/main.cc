@@ -1,10 +1,12 @@
 // seawall-sim: many seeds of a whole cluster in one thread. README.md says how to read it.
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 #include "sim/batch.h"
@@ -22,6 +24,9 @@ constexpr const char* usage =
     "  --tail N                        events printed before a failure (40)\n"
     "  --nodes N --policy P --write-cache C --log-bytes B   fix what is else drawn from the seed\n"
     "  --no-faults                     an undisturbed run\n"
+    "  --with KIND,...                 every run has these kinds of faults; --list-faults shows "
+    "all\n"
+    "  --beyond                        more damage than tolerated: only wrong bytes count\n"
     "  --mutant-expected               this build is a wrong one: succeeds iff some seed fails\n"
     "seawall-sim compare [--html FILE]  generations compared; --help says more\n"
     "  --canary                        plants nondeterminism: --check-determinism must find it\n"
@@ -51,6 +56,23 @@ std::uint64_t take_number(const char* name, const char* value) {
   return out;
 }
 
+void take_kinds(std::string_view list, FaultKinds& kinds) {
+  while (!list.empty()) {
+    const std::string_view name = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(list.size(), name.size() + 1));
+    const auto kind = fault_kind(name);
+    if (!kind) refuse("knows no such kind of fault", std::string(name).c_str());
+    kinds.add(*kind);
+  }
+}
+
+void list_faults() {
+  for (const FaultKindInfo& info : fault_kinds()) {
+    std::printf("%-18s %-4s %s\n", std::string(info.name).c_str(), info.by_default ? "on" : "off",
+                std::string(info.note).c_str());
+  }
+}
+
 // True when `name` was an option with a value.
 bool take_value(std::string_view name, const char* value, Arguments& arguments) {
   BatchOptions& batch = arguments.batch;
@@ -68,6 +90,9 @@ bool take_value(std::string_view name, const char* value, Arguments& arguments) 
     batch.overrides.nodes = static_cast<std::uint32_t>(nodes);
   } else if (name == "--log-bytes") {
     batch.overrides.log_bytes = take_number("--log-bytes", value);
+  } else if (name == "--with") {
+    if (value == nullptr) refuse("wants kinds of faults", "--with");
+    take_kinds(value, batch.overrides.with);
   } else if (name == "--policy") {
     if (value == nullptr) refuse("wants quorum, in-sync, all or best-effort", "--policy");
     batch.overrides.policy = value;
@@ -93,6 +118,11 @@ Arguments parse(int argc, char** argv) {
       batch.stop_at_first = true;
     } else if (name == "--no-faults") {
       batch.overrides.no_faults = true;
+    } else if (name == "--beyond") {
+      batch.overrides.beyond = true;
+    } else if (name == "--list-faults") {
+      list_faults();
+      std::exit(0);
     } else if (name == "--canary") {
       batch.overrides.canary = true;
     } else if (name == "--mutant-expected") {

@@ -19,6 +19,9 @@ void Nemesis::start() {
   arm(options_.reset, &Nemesis::reset);
   arm(options_.control_cut, &Nemesis::cut_control);
   arm(options_.controller_crash, &Nemesis::crash_controller);
+  arm(options_.long_pause, &Nemesis::pause_long);
+  arm(options_.controller_rival, &Nemesis::rival);
+  cluster_.controller().set_lost_replies(options_.lost_replies);
 }
 
 void Nemesis::heal() {
@@ -26,6 +29,8 @@ void Nemesis::heal() {
   cluster_.calm();
   cluster_.network().release_all();
   cluster_.control_net().release_all();
+  cluster_.controller().end_rivals();
+  cluster_.controller().set_lost_replies(Ratio{0, 1});
   if (!cluster_.controller().running()) cluster_.controller().start();
   for (NodeNumber node = 1; node <= cluster_.machines(); ++node) {
     cluster_.resume(node);
@@ -45,7 +50,7 @@ void Nemesis::arm(Micros mean, void (Nemesis::*strike)()) {
   if (mean == 0) return;
   scheduler_.after(1 + prng_.below(2 * mean), world, [this, mean, strike] {
     if (!active_) return;
-    (this->*strike)();
+    if (scheduler_.now() >= quiet_until_) (this->*strike)();
     arm(mean, strike);
   });
 }
@@ -110,6 +115,16 @@ void Nemesis::pause() {
   later(prng_.below(options_.pause_max + 1), [this, node] { cluster_.resume(node); });
 }
 
+void Nemesis::pause_long() {
+  const NodeNumber node = draw_node();
+  const Micros time = prng_.range(60 * seconds, 3600 * seconds);
+  if (!cluster_.running(node)) return;
+  quiet_until_ = scheduler_.now() + time;
+  cluster_.pause(node);
+  if (on_long_pause_) on_long_pause_(time);
+  later(time, [this, node] { cluster_.resume(node); });
+}
+
 void Nemesis::partition() {
   const NodeNumber node = draw_node();
   Network& network = cluster_.network();
@@ -170,6 +185,15 @@ void Nemesis::cut_control() {
   }
   net.hold(node);
   later(prng_.below(options_.cut_max + 1), [this, node] { cluster_.control_net().release(node); });
+}
+
+void Nemesis::rival() {
+  ControllerHost& controller = cluster_.controller();
+  if (!controller.running()) return;
+  controller.take_over();
+  const Micros wakes = prng_.below(options_.pause_max + 1);
+  later(wakes, [&controller] { controller.wake_rivals(); });
+  later(wakes + prng_.below(3 * seconds), [&controller] { controller.end_rivals(); });
 }
 
 void Nemesis::crash_controller() {

@@ -26,6 +26,8 @@ class Nemesis {
   void heal();
   // Data has just been promised to be durable: all power may go at this very moment.
   void strike_after_flush();
+  // Told when a process begins to stand still for long: the run waits for it.
+  void set_on_long_pause(std::function<void(Micros)> told) { on_long_pause_ = std::move(told); }
   [[nodiscard]] const NemesisStats& stats() const { return stats_; }
 
  private:
@@ -41,6 +43,8 @@ class Nemesis {
   void reset();
   void cut_control();
   void crash_controller();
+  void pause_long();
+  void rival();
   void later(Micros delay, std::function<void()> mend);
 
   Scheduler& scheduler_;
@@ -48,6 +52,8 @@ class Nemesis {
   Prng prng_;
   FaultOptions options_;
   bool active_ = false;
+  Micros quiet_until_ = 0;  // nothing else breaks while somebody stands still for long
+  std::function<void(Micros)> on_long_pause_;
   NemesisStats stats_;
 };
 

@@ -90,6 +90,58 @@ void draw_more_volumes(RunOptions& options) {
   }
 }
 
+// Which kinds this run may have, and which it must.
+class Kinds {
+ public:
+  Kinds(Prng& prng, const Overrides& overrides)
+      : prng_(prng), may_(default_fault_kinds()), must_(overrides.with) {}
+  // The mean interval of a kind that `on` of 100 runs have.
+  Micros rate(FaultKind kind, std::uint64_t on, Micros low, Micros high) {
+    const bool wanted = prng_.chance(percent(on));
+    const Micros mean = prng_.range(low, high);
+    return must_.has(kind) || (may_.has(kind) && wanted) ? mean : 0;
+  }
+  Ratio ratio(FaultKind kind, std::uint64_t on, std::uint64_t low, std::uint64_t high) {
+    return Ratio{rate(kind, on, low, high), 100};
+  }
+
+ private:
+  Prng& prng_;
+  FaultKinds may_, must_;
+};
+
+// Drawn from generators of their own: a new kind leaves what older ones draw as it was.
+void draw_disk_faults(std::uint64_t seed, const Overrides& overrides, RunOptions& options) {
+  Prng prng(seed ^ 0x6469736b73ull);
+  Kinds kinds(prng, overrides);
+  DiskFaultOptions& disk = options.disk_faults;
+  disk.read_error = kinds.rate(FaultKind::read_error, 8, 1 * seconds, 8 * seconds);
+  disk.write_error = kinds.rate(FaultKind::write_error, 8, 2 * seconds, 12 * seconds);
+  disk.flush_error = kinds.rate(FaultKind::flush_error, 8, 2 * seconds, 12 * seconds);
+  disk.bit_flip = kinds.rate(FaultKind::bit_flip, 12, 500 * ms, 8 * seconds);
+  disk.lost_write = kinds.rate(FaultKind::lost_write, 6, 2 * seconds, 12 * seconds);
+  disk.misdirected_write = kinds.rate(FaultKind::misdirected_write, 6, 1 * seconds, 8 * seconds);
+  disk.stale_read = kinds.rate(FaultKind::stale_read, 6, 1 * seconds, 8 * seconds);
+  disk.lying_flush = kinds.rate(FaultKind::lying_flush, 6, 1 * seconds, 8 * seconds);
+  disk.slow_disk = kinds.rate(FaultKind::slow_disk, 15, 2 * seconds, 10 * seconds);
+  disk.hung_disk = kinds.rate(FaultKind::hung_disk, 8, 5 * seconds, 20 * seconds);
+  disk.beyond = overrides.beyond;
+}
+
+void draw_time_and_place(std::uint64_t seed, const Overrides& overrides, RunOptions& options) {
+  Prng prng(seed ^ 0x74696d65ull);
+  Kinds kinds(prng, overrides);
+  FaultOptions& faults = options.faults;
+  // Two clocks may differ by 1/64 (engine/lease.h): each by less than 1/128 from the world's.
+  options.clock_drift_ppm_max =
+      static_cast<std::uint32_t>(kinds.rate(FaultKind::clock_drift, 50, 10, 7700));
+  faults.long_pause = kinds.rate(FaultKind::long_pause, 4, 4 * seconds, 20 * seconds);
+  faults.controller_rival = kinds.rate(FaultKind::controller_rival, 15, 3 * seconds, 12 * seconds);
+  faults.lost_replies = kinds.ratio(FaultKind::lost_replies, 25, 1, 15);
+  faults.new_address = kinds.ratio(FaultKind::new_address, 20, 10, 60);
+  faults.address_reuse = kinds.rate(FaultKind::address_reuse, 50, 1, 1) != 0;
+}
+
 }  // namespace
 
 RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
@@ -115,8 +167,14 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
   if (overrides.policy) options.policy = *overrides.policy;
   if (overrides.write_cache) options.write_cache = *overrides.write_cache;
   if (overrides.log_bytes) options.log_bytes = *overrides.log_bytes;
+  draw_disk_faults(seed, overrides, options);
+  draw_time_and_place(seed, overrides, options);
+  options.beyond = overrides.beyond;
+  options.faults.beyond_tolerance = options.faults.beyond_tolerance || overrides.beyond;
   if (overrides.no_faults) {
     options.faults = FaultOptions{};
+    options.disk_faults = DiskFaultOptions{};
+    options.clock_drift_ppm_max = 0;
     options.network.spike = options.network.cut = options.network.flip = Ratio{0, 1};
   }
   if (options.network.chunk_bytes_max < 1000) {
@@ -163,6 +221,24 @@ std::string describe(const RunOptions& o) {
   add_rate("control_cut_ms", f.control_cut);
   add_rate("controller_crash_ms", f.controller_crash);
   add_rate("client_crash_ms", f.client_crash);
+  add_rate("long_pause_ms", f.long_pause);
+  add_rate("controller_rival_ms", f.controller_rival);
+  if (f.lost_replies.numerator != 0) add("lost_replies_pct", f.lost_replies.numerator);
+  if (f.new_address.numerator != 0) add("new_address_pct", f.new_address.numerator);
+  if (f.new_address.numerator != 0 && f.address_reuse) text += " address_reuse";
+  if (o.clock_drift_ppm_max != 0) add("clock_drift_ppm", o.clock_drift_ppm_max);
+  const DiskFaultOptions& d = o.disk_faults;
+  add_rate("read_error_ms", d.read_error);
+  add_rate("write_error_ms", d.write_error);
+  add_rate("flush_error_ms", d.flush_error);
+  add_rate("bit_flip_ms", d.bit_flip);
+  add_rate("lost_write_ms", d.lost_write);
+  add_rate("misdirected_write_ms", d.misdirected_write);
+  add_rate("stale_read_ms", d.stale_read);
+  add_rate("lying_flush_ms", d.lying_flush);
+  add_rate("slow_disk_ms", d.slow_disk);
+  add_rate("hung_disk_ms", d.hung_disk);
+  if (o.beyond) text += " beyond";
   if (f.crash_in_blocking.numerator != 0)
     add("crash_in_blocking_pct", f.crash_in_blocking.numerator);
   if (f.control_duplicate.numerator != 0)

@@ -13,6 +13,7 @@
 
 #include "engine/control.h"
 #include "engine/core.h"
+#include "sim/fault_kinds.h"
 #include "sim/network.h"
 
 namespace seawall::sim {
@@ -38,9 +39,22 @@ struct FaultOptions {
   Ratio control_duplicate = {0, 1};   // a control message that arrives twice, the second time late
   Ratio strike_after_flush = {0, 1};  // all power goes right after a flush (with power_loss_all)
   bool beyond_tolerance = false;      // several machines may lose power before the first recovers
+  Micros long_pause = 0;              // a process that wakes up to an hour later
+  Micros controller_rival = 0;        // paused, replaced, and back
+  Ratio lost_replies = {0, 1};        // commits of the controller's store with unknown outcome
+  Ratio new_address = {0, 1};         // a start with another address
+  bool address_reuse = false;         // which another node had before
   Micros down_max = 4 * seconds;      // how long a process stays down
   Micros cut_max = 6 * seconds;       // how long a partition lasts
   Micros pause_max = 3 * seconds;
+};
+
+// The same of disks.
+struct DiskFaultOptions {
+  Micros read_error = 0, write_error = 0, flush_error = 0, bit_flip = 0;
+  Micros lost_write = 0, misdirected_write = 0, stale_read = 0, lying_flush = 0;
+  Micros slow_disk = 0, hung_disk = 0;
+  bool beyond = false;  // more copies may be damaged than the configuration tolerates
 };
 
 struct VolumeOptions {
@@ -67,9 +81,12 @@ struct RunOptions {
   WorkloadOptions workload;
   std::vector<VolumeOptions> more_volumes;  // beside the first, which is described above
   FaultOptions faults;
+  DiskFaultOptions disk_faults;
+  std::uint32_t clock_drift_ppm_max = 0;  // of each clock, against the world's
   [[nodiscard]] VolumeOptions first_volume() const {
     return VolumeOptions{policy, write_cache, replicas, workload};
   }
+  bool beyond = false;
   bool canary = false;  // plants nondeterminism, for the test of the harness
   const Generation* generation = &generation_v2;
   // Told of every command of every Core; for measures, never for decisions.
@@ -84,6 +101,8 @@ struct Overrides {
   std::optional<std::string> write_cache;
   std::optional<std::uint64_t> log_bytes;
   bool no_faults = false;
+  bool beyond = false;  // more damage than tolerated: no wrong bytes, loud errors, nothing else
+  FaultKinds with;      // kinds that every run has
   bool canary = false;
 };
 

@@ -5,9 +5,24 @@
 
 namespace seawall::sim {
 
+namespace {
+constexpr std::int64_t million = 1'000'000;
+}
+
+Micros SimClock::local(Micros time) const {
+  const auto drift = static_cast<std::int64_t>(time) * drift_ppm_ / million;
+  return offset_ + time + static_cast<Micros>(drift);
+}
+
 Micros SimClock::when(Instant instant) const {
-  const Micros local = instant.value() * ms;
-  return std::max(local > offset_ ? local - offset_ : 0, scheduler_.now());
+  const Micros wanted = instant.value() * ms;
+  if (local(scheduler_.now()) >= wanted) return scheduler_.now();
+  const auto ahead = static_cast<std::int64_t>(wanted - offset_);
+  auto time =
+      static_cast<Micros>(ahead / (million + drift_ppm_) * million +
+                          ahead % (million + drift_ppm_) * million / (million + drift_ppm_));
+  while (local(time) < wanted) ++time;
+  return std::max(time, scheduler_.now());
 }
 
 void SimTimers::wake_at(runtime::TimerUser& user, Instant at) {

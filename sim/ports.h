@@ -18,15 +18,20 @@ namespace seawall::sim {
 
 class SimClock final : public runtime::Clock {
  public:
-  // `offset`: clocks of two nodes have nothing in common but their speed.
-  SimClock(const Scheduler& scheduler, Micros offset) : scheduler_(scheduler), offset_(offset) {}
-  Instant now() const override { return Instant{(scheduler_.now() + offset_) / ms}; }
+  // Clocks of two nodes have an offset of their own, and run faster or slower than the world's by
+  // so many millionths.
+  SimClock(const Scheduler& scheduler, Micros offset, std::int64_t drift_ppm = 0)
+      : scheduler_(scheduler), offset_(offset), drift_ppm_(drift_ppm) {}
+  Instant now() const override { return Instant{local(scheduler_.now()) / ms}; }
   // The scheduler's time at which now() first answers `instant`; not before the present.
   [[nodiscard]] Micros when(Instant instant) const;
 
  private:
+  [[nodiscard]] Micros local(Micros time) const;
+
   const Scheduler& scheduler_;
   Micros offset_;
+  std::int64_t drift_ppm_;
 };
 
 class SimTimers final : public runtime::Timers {

@@ -158,7 +158,7 @@ class Process::Watcher final : public runtime::StepWatcher {
   std::array<char, 1024> buffer_{};
 };
 
-Process::Process(const World& world_of_run, NodeNumber node, Micros clock_offset,
+Process::Process(const World& world_of_run, NodeNumber node, const ClockOf& clock,
                  std::uint64_t boot, ReplicaDisks& disks, bool offers_storage, Prng prng)
     : world_(world_of_run),
       node_(node),
@@ -168,7 +168,7 @@ Process::Process(const World& world_of_run, NodeNumber node, Micros clock_offset
       owner_(world_.scheduler.new_owner()),
       process_start_(prng_.next() | 1),
       pool_(arena_bytes),
-      clock_(world_.scheduler, clock_offset),
+      clock_(world_.scheduler, clock.offset, clock.drift_ppm),
       transport_(world_.network, node, owner_, pool_),
       timers_(world_.scheduler, clock_, owner_, world_.options.timer_lateness_max, prng_.fork()),
       blocking_(world_.scheduler, world_.trace, node, owner_, world_.options.blocking_max,

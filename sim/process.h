@@ -42,7 +42,11 @@ class Process {
     Recoveries& recoveries;
   };
 
-  Process(const World& world, NodeNumber node, Micros clock_offset, std::uint64_t boot,
+  struct ClockOf {
+    Micros offset = 0;
+    std::int64_t drift_ppm = 0;
+  };
+  Process(const World& world, NodeNumber node, const ClockOf& clock, std::uint64_t boot,
           ReplicaDisks& disks, bool offers_storage, Prng prng);
   ~Process();
   Process(const Process&) = delete;

@@ -7,6 +7,7 @@
 
 #include "sim/checkers/equal_replicas.h"
 #include "sim/cluster.h"
+#include "sim/disk_nemesis.h"
 #include "sim/nemesis.h"
 
 namespace seawall::sim {
@@ -23,14 +24,16 @@ class Run {
         trace_(trace),
         prng_(options.seed ^ 0x5ea3a11c0deull),
         cluster_(scheduler_, trace_, verdict_, options, prng_.fork()),
-        nemesis_(scheduler_, cluster_, prng_.fork(), options.faults) {
+        nemesis_(scheduler_, cluster_, prng_.fork(), options.faults),
+        disk_nemesis_(scheduler_, cluster_, prng_.fork(), options.disk_faults) {
     for (std::size_t i = 0; i < cluster_.volumes(); ++i) {
       VolumeClient& volume = cluster_.volume(i);
       // Stamps of two volumes have nothing in common: bytes of another one are wrong bytes.
       auto workload = std::make_unique<Workload>(
           scheduler_, trace_, verdict_, prng_.fork(), volume.options().workload,
           volume.options().write_cache == "none", OpNumber{i} << 40);
-      workload->set_loss_allowed([&volume] { return volume.loss_allowed(); });
+      workload->set_loss_allowed(
+          [this, &volume] { return options_.beyond || volume.loss_allowed(); });
       workload->set_made_durable([this] { nemesis_.strike_after_flush(); });
       workload->set_device_gone([&volume](ClientStatus) { volume.device_gone(); });
       workloads_.push_back(std::move(workload));
@@ -42,6 +45,10 @@ class Run {
     if (options_.canary) plant_canary();
     set_up();
     if (!verdict_.failed()) chaos();
+    if (options_.beyond) {
+      if (!verdict_.failed()) see_what_is_left();
+      return result();
+    }
     if (!verdict_.failed()) converge();
     if (!verdict_.failed()) prove_rest();
     failovers_ = cluster_.failovers();  // the last phase adds one of its own
@@ -117,12 +124,25 @@ class Run {
     }
   }
 
+  // A process stands still for long: its world goes on with next to no load, and then for a while.
+  void rest_for(Micros time) {
+    chaos_end_ += time;
+    for (auto& workload : workloads_) workload->stop_issuing();
+    scheduler_.after(time > 5 * seconds ? time - 5 * seconds : 0, world, [this] {
+      if (scheduler_.now() >= chaos_end_) return;
+      for (auto& workload : workloads_) workload->start_issuing();
+    });
+  }
+
   void chaos() {
+    nemesis_.set_on_long_pause([this](Micros time) { rest_for(time); });
     cluster_.network().set_options(options_.network);
     cluster_.control_net().set_duplicates(options_.faults.control_duplicate);
     for (auto& workload : workloads_) workload->start_issuing();
     nemesis_.start();
-    run_for(options_.chaos);
+    disk_nemesis_.start();
+    chaos_end_ = scheduler_.now() + options_.chaos;
+    run_until([this] { return scheduler_.now() >= chaos_end_; }, ~Micros{0});
   }
 
   void converge() {
@@ -131,6 +151,7 @@ class Run {
     calm.cut = calm.flip = calm.spike = Ratio{0, 1};
     cluster_.network().set_options(calm);
     cluster_.control_net().set_duplicates(Ratio{0, 1});
+    disk_nemesis_.heal();
     nemesis_.heal();
     const Micros healed = scheduler_.now();
     // Writable first: a request that was asked after the healing is answered well.
@@ -149,6 +170,17 @@ class Run {
     if (!run_until(idle, scheduler_.now() + options_.converge)) {
       fail_liveness("requests without an answer", healed);
     }
+  }
+
+  // More was damaged than a configuration survives: no volume has to come back, but whatever is
+  // answered is right, and what is gone is said.
+  void see_what_is_left() {
+    disk_nemesis_.heal();
+    nemesis_.heal();
+    run_for(20 * seconds);
+    for (auto& workload : workloads_) workload->stop_issuing();
+    for (auto& workload : workloads_) workload->read_everything({});
+    run_for(20 * seconds);
   }
 
   void fail_liveness(const std::string& what, Micros healed) {
@@ -249,7 +281,9 @@ class Run {
   std::vector<std::unique_ptr<Workload>> workloads_;  // outlive the devices that answer to them
   Cluster cluster_;
   Nemesis nemesis_;
+  DiskNemesis disk_nemesis_;
   std::uint64_t failovers_ = 0;
+  Micros chaos_end_ = 0;
 };
 
 }  // namespace

@@ -73,7 +73,7 @@ void Workload::client_died() {
 
 void Workload::start_issuing() {
   issuing_ = true;
-  while (armed_ < options_.queue_depth) arm(prng_.below(options_.think_max + 1));
+  while (armed_ + open_.size() < options_.queue_depth) arm(prng_.below(options_.think_max + 1));
 }
 
 void Workload::arm(Micros delay) {

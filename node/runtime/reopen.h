@@ -1,11 +1,11 @@
 // ReopenPlan: when a store that failed is opened anew, and when it is left alone.
 //
-// Purpose: a disk that failed once is read again, whole, after a pause; each further failure doubles
-// the pause, and a budget ends it. What another try cannot change (a foreign directory, a version
-// not known here) is left alone at once. Life cycle: one a host; opened() and failed() tell it what
-// happened. Thread: the shard's. Ownership: nothing. Units: milliseconds of the shard's clock. The
-// budget counts again from nothing once the store has been open for `good_after` without a failure.
-// Errors: none; spent() is an answer, and reason() says it.
+// Purpose: a disk that failed once is read again, whole, after a pause; each further failure
+// doubles the pause, and a budget ends it. What another try cannot change (a foreign directory, a
+// version not known here) is left alone at once. Life cycle: one a host; opened() and failed() tell
+// it what happened. Thread: the shard's. Ownership: nothing. Units: milliseconds of the shard's
+// clock. The budget counts again from nothing once the store has been open for `good_after` without
+// a failure. Errors: none; spent() is an answer, and reason() says it.
 #pragma once
 
 #include <algorithm>

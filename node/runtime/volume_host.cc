@@ -233,6 +233,12 @@ void VolumeHost::step(const Event& event) {
 // --- control ---
 
 void VolumeHost::take_assignment(const control::Assign& assign) {
+  const auto order = [](const Assignment& a) { return std::pair(a.epoch, a.revision); };
+  if (assignment_.has_value() && order(assign.assignment) < order(assignment_->assignment)) {
+    // One that comes late may name addresses that are nobody's by now; the core counts it.
+    feed(event::Assigned{&assign.assignment});
+    return;
+  }
   assignment_ = assign;
   for (const control::ReplicaAddress& address : assign.addresses) {
     dialer_.set_address(address.replica, address.address);

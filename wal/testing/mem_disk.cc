@@ -39,8 +39,8 @@ bool MemDisk::begin_change() {
   return !stopped();
 }
 
-int MemDisk::fault_for(Op::Kind kind, const std::string& name, std::uint64_t offset,
-                       std::uint64_t length) {
+std::optional<MemDisk::Fault> MemDisk::fault_for(Op::Kind kind, const std::string& name,
+                                                 std::uint64_t offset, std::uint64_t length) {
   for (std::size_t i = 0; i < faults_.size(); ++i) {
     Fault& fault = faults_[i];
     if (fault.kind != kind || name.compare(0, fault.file.size(), fault.file) != 0) continue;
@@ -53,11 +53,32 @@ int MemDisk::fault_for(Op::Kind kind, const std::string& name, std::uint64_t off
       --fault.skip;
       continue;
     }
-    const int error = fault.error;
+    const Fault found = fault;
     if (!fault.sticky) faults_.erase(faults_.begin() + static_cast<std::ptrdiff_t>(i));
-    return error;
+    return found;
   }
-  return 0;
+  return std::nullopt;
+}
+
+void MemDisk::write_with(File& file, const std::optional<Fault>& fault, std::uint64_t offset,
+                         std::span<const std::byte> bytes, bool durable) {
+  if (fault && fault->effect == Effect::lose) return;
+  if (fault && fault->effect == Effect::misdirect) {
+    offset += static_cast<std::uint64_t>(fault->shift);
+    if (offset > file.size || bytes.size() > file.size - offset) return;
+  }
+  put(file, offset, bytes, durable);
+}
+
+bool MemDisk::sync_with(File& file, const std::optional<Fault>& fault, std::uint64_t sequence) {
+  if (fault && fault->effect == Effect::lie) return true;
+  if (fault) {
+    drop(file, sequence);
+    return false;
+  }
+  harden(file, sequence);
+  file.durable_size = file.size;
+  return true;
 }
 
 MemDisk::PageRef MemDisk::current(const File& file, std::uint64_t page) {
@@ -82,6 +103,7 @@ void MemDisk::put(File& file, std::uint64_t offset, std::span<const std::byte> b
     }
     std::memcpy(page->data() + inside, bytes.data(), length);
     PageState& state = file.pages[index];
+    state.before = state.versions.empty() ? state.durable : state.versions.back().bytes;
     if (durable) {
       state.versions.clear();
       state.durable = std::move(page);
@@ -107,6 +129,17 @@ void MemDisk::get(const File& file, std::uint64_t offset, std::span<std::byte> i
     }
     offset += length;
     into = into.subspan(length);
+  }
+}
+
+void MemDisk::get_old(const File& file, std::uint64_t offset, std::span<std::byte> into) {
+  for (; !into.empty(); offset += page_bytes, into = into.subspan(page_bytes)) {
+    const auto found = file.pages.find(offset / page_bytes);
+    if (found == file.pages.end() || found->second.before == nullptr) {
+      std::memset(into.data(), 0, page_bytes);
+    } else {
+      std::memcpy(into.data(), found->second.before->data(), page_bytes);
+    }
   }
 }
 
@@ -160,25 +193,21 @@ std::int64_t MemDisk::execute(const Pending& pending) {
   File& file = *open_file->file;
   ++counts_[static_cast<std::size_t>(op.kind)];
   const std::uint64_t length = op.kind == Op::Kind::sync ? 0 : iov_bytes(op);
-  const int error = fault_for(op.kind, open_file->name, op.offset, length);
+  const std::optional<Fault> fault = fault_for(op.kind, open_file->name, op.offset, length);
   if (op.kind == Op::Kind::sync) {
-    if (error != 0) {
-      drop(file, pending.sequence);
-      return -error;
-    }
-    harden(file, pending.sequence);
-    file.durable_size = file.size;
-    return 0;
+    return sync_with(file, fault, pending.sequence) ? 0 : -fault->error;
   }
-  if (error != 0) return -error;
+  if (fault && fault->effect == Effect::fail) return -fault->error;
   if (op.offset + length > file.size) return -EIO;
   std::uint64_t offset = op.offset;
   for (std::uint32_t i = 0; i < op.iov_count; ++i) {
     auto* base = static_cast<std::byte*>(op.iov[i].iov_base);
-    if (op.kind == Op::Kind::read) {
-      get(file, offset, {base, op.iov[i].iov_len});
+    if (op.kind == Op::Kind::write) {
+      write_with(file, fault, offset, {base, op.iov[i].iov_len}, op.dsync);
+    } else if (fault && fault->effect == Effect::stale) {
+      get_old(file, offset, {base, op.iov[i].iov_len});
     } else {
-      put(file, offset, {base, op.iov[i].iov_len}, op.dsync);
+      get(file, offset, {base, op.iov[i].iov_len});
     }
     offset += op.iov[i].iov_len;
   }
@@ -265,13 +294,16 @@ Status MemDisk::read(FileId file, std::uint64_t offset, std::span<std::byte> int
   CHECK(offset % page_bytes == 0);
   CHECK(into.size() % page_bytes == 0);
   ++counts_[static_cast<std::size_t>(Op::Kind::read)];
-  if (const int error = fault_for(Op::Kind::read, open_file->name, offset, into.size())) {
-    return from_errno(error, "read failed");
-  }
+  const auto fault = fault_for(Op::Kind::read, open_file->name, offset, into.size());
+  if (fault && fault->effect == Effect::fail) return from_errno(fault->error, "read failed");
   if (offset + into.size() > open_file->file->size) {
     return make_error(Errc::io_error, "read beyond the end of the file", offset);
   }
-  get(*open_file->file, offset, into);
+  if (fault && fault->effect == Effect::stale) {
+    get_old(*open_file->file, offset, into);
+  } else {
+    get(*open_file->file, offset, into);
+  }
   return ok();
 }
 
@@ -287,13 +319,12 @@ Status MemDisk::write(FileId file, std::uint64_t offset, std::span<const std::by
     return Errc::cancelled;
   }
   ++counts_[static_cast<std::size_t>(Op::Kind::write)];
-  if (const int error = fault_for(Op::Kind::write, open_file->name, offset, from.size())) {
-    return from_errno(error, "write failed");
-  }
+  const auto fault = fault_for(Op::Kind::write, open_file->name, offset, from.size());
+  if (fault && fault->effect == Effect::fail) return from_errno(fault->error, "write failed");
   if (offset + from.size() > open_file->file->size) {
     return make_error(Errc::io_error, "write beyond the end of the file", offset);
   }
-  put(*open_file->file, offset, from, false);
+  write_with(*open_file->file, fault, offset, from, false);
   return ok();
 }
 
@@ -302,13 +333,9 @@ Status MemDisk::sync(FileId file) {
   Handle* open_file = handle(file);
   CHECK(open_file != nullptr);
   ++counts_[static_cast<std::size_t>(Op::Kind::sync)];
-  if (const int error = fault_for(Op::Kind::sync, open_file->name, 0, 0)) {
-    drop(*open_file->file, sequence_);
-    return from_errno(error, "sync failed");
-  }
-  harden(*open_file->file, sequence_);
-  open_file->file->durable_size = open_file->file->size;
-  return ok();
+  const auto fault = fault_for(Op::Kind::sync, open_file->name, 0, 0);
+  if (sync_with(*open_file->file, fault, sequence_)) return ok();
+  return from_errno(fault->error, "sync failed");
 }
 
 Result<std::vector<FileInfo>> MemDisk::list(const std::string& directory) {
@@ -491,6 +518,14 @@ void MemDisk::flip_bit(const std::string& name, std::uint64_t offset, unsigned b
   std::vector<std::byte> byte = peek(name, offset, 1);
   byte[0] ^= static_cast<std::byte>(1u << (bit % 8));
   poke(name, offset, byte);
+}
+
+std::vector<std::uint64_t> MemDisk::used_pages(const std::string& name) const {
+  std::vector<std::uint64_t> used;
+  const auto found = files_.find(name);
+  if (found == files_.end()) return used;
+  for (const auto& [index, state] : found->second->pages) used.push_back(index);
+  return used;
 }
 
 std::uint64_t MemDisk::content_hash() const {

@@ -83,8 +83,18 @@ class MemDisk final : public Disk {
   [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
   // --- injected errors ---
+  // What a fault does to the operation that it matches; all but `fail` answer as if all were well.
+  enum class Effect : std::uint8_t {
+    fail,       // the error
+    lose,       // a write that reaches nothing
+    misdirect,  // a write that lands `shift` bytes away
+    stale,      // a read of what was there before the newest write
+    lie,        // a sync that hardens nothing
+  };
   struct Fault {
     Op::Kind kind = Op::Kind::write;
+    Effect effect = Effect::fail;
+    std::int64_t shift = 0;    // of a misdirected write
     int error = 5;             // errno
     std::uint64_t skip = 0;    // so many matching operations succeed first
     bool sticky = false;       // else once
@@ -105,6 +115,8 @@ class MemDisk final : public Disk {
                                             std::size_t length) const;
   void poke(const std::string& name, std::uint64_t offset, std::span<const std::byte> bytes);
   void flip_bit(const std::string& name, std::uint64_t offset, unsigned bit);
+  // Numbers of the pages that were ever written.
+  [[nodiscard]] std::vector<std::uint64_t> used_pages(const std::string& name) const;
   [[nodiscard]] std::uint64_t content_hash() const;  // names, sizes and bytes as readers see them
   // An independent disk with the same content; nothing open, pending or injected. Cheap.
   [[nodiscard]] std::unique_ptr<MemDisk> clone() const;
@@ -120,6 +132,7 @@ class MemDisk final : public Disk {
   struct PageState {
     PageRef durable;
     std::vector<Version> versions;  // completed and not hardened, oldest first
+    PageRef before;                 // the newest write, for a stale read
   };
   struct File {
     std::uint64_t size = 0;
@@ -144,7 +157,13 @@ class MemDisk final : public Disk {
 
   Handle* handle(FileId file);
   bool begin_change();
-  int fault_for(Op::Kind kind, const std::string& name, std::uint64_t offset, std::uint64_t length);
+  std::optional<Fault> fault_for(Op::Kind kind, const std::string& name, std::uint64_t offset,
+                                 std::uint64_t length);
+  // The write that this fault leaves; the sync that it leaves. False: it failed.
+  void write_with(File& file, const std::optional<Fault>& fault, std::uint64_t offset,
+                  std::span<const std::byte> bytes, bool durable);
+  static bool sync_with(File& file, const std::optional<Fault>& fault, std::uint64_t sequence);
+  static void get_old(const File& file, std::uint64_t offset, std::span<std::byte> into);
   static PageRef current(const File& file, std::uint64_t page);
   void put(File& file, std::uint64_t offset, std::span<const std::byte> bytes, bool durable);
   static void get(const File& file, std::uint64_t offset, std::span<std::byte> into);
