@@ -51,7 +51,7 @@ class Collector final : public wal::LogVisitor {
       out.segment = segment.header.id.number;
       out.slot = slot;
       out.offset = std::uint64_t{block} * wal::block_bytes;
-      if (has_payload(record.header)) {
+      if (has_payload(record.header) && record.extents.empty()) {
         out.payload_offset = out.offset + std::uint64_t{record.payload_block} * wal::block_bytes;
       }
       out.crcs.assign(record.crcs.begin(), record.crcs.end());
@@ -93,11 +93,17 @@ ReplicaLog read_replica(const std::string& directory,
     }
     files.push_back(*file);
   }
+  const Result<wal::FileId> base = disk.open(wal::base_name);
+  if (!base) {
+    for (const wal::FileId open : files) disk.close(open);
+    refuse(fmt::format("{}/{}", directory, wal::base_name), base.error());
+  }
   Collector collector(log, on_record);
   const wal::RecoveryInput input{
-      disk,  files,         log.layout, Incarnation{facts.incarnation_hi, facts.incarnation_lo},
-      facts, log.power_loss};
+      disk,  files,          log.layout, Incarnation{facts.incarnation_hi, facts.incarnation_lo},
+      facts, log.power_loss, *base};
   Result<wal::Recovered> recovered = wal::recover_log(input, collector);
+  disk.close(*base);
   for (const wal::FileId open : files) disk.close(open);
   if (!recovered) refuse(directory + "/" + wal::log_directory, recovered.error());
   log.recovered = std::move(*recovered);

@@ -41,6 +41,10 @@ void draw_workload(Prng& prng, WorkloadOptions& workload, std::uint64_t log_byte
       log_bytes / limits::segments_per_log / 4 / limits::block_bytes;
   workload.blocks_max = static_cast<std::uint32_t>(
       prng.range(1, std::min<std::uint64_t>({record_blocks, 64, workload.volume_blocks})));
+  // Some runs live on writes of whole extents.
+  if (record_blocks >= 16 && workload.volume_blocks >= 64 && prng.chance(percent(50))) {
+    workload.blocks_max = std::max(workload.blocks_max, 16u);
+  }
   // Some hundred requests a second, however deep the queue: more seeds find more than longer ones.
   workload.think_max = workload.queue_depth * prng.range(3 * ms, 25 * ms);
   workload.weight_write = static_cast<std::uint32_t>(prng.range(20, 80));

@@ -111,6 +111,12 @@ IoRequest Workload::draw() {
   const std::uint64_t span =
       hot ? std::max(options_.hot_blocks, request.blocks) : options_.volume_blocks;
   request.lba = prng_.below(span - request.blocks + 1);
+  // Whole extents go another way to the disk.
+  constexpr std::uint64_t extent = limits::extent_bytes / limits::block_bytes;
+  if (options_.blocks_max >= extent && prng_.chance(Ratio{1, 4})) {
+    request.blocks = prng_.range(1, options_.blocks_max / extent) * extent;
+    request.lba = prng_.below((options_.volume_blocks - request.blocks) / extent + 1) * extent;
+  }
   request.fua = request.kind != ClientOp::read && prng_.chance(options_.fua);
   return request;
 }

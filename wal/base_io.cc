@@ -12,7 +12,7 @@ namespace seawall::wal {
 
 // One operation for each run of present blocks; `bytes` holds them packed.
 void StoreImpl::submit_lane(BaseLane& lane, Op::Kind kind, std::uint32_t physical,
-                            std::uint64_t present, std::byte* bytes) {
+                            std::uint64_t present, std::byte* bytes, void (*done)(Op&)) {
   lane.busy = true;
   lane.error = 0;
   lane.store = this;
@@ -33,7 +33,7 @@ void StoreImpl::submit_lane(BaseLane& lane, Op::Kind kind, std::uint32_t physica
     op.iov = &lane.iov[count];
     op.iov_count = 1;
     op.owner = &lane;
-    op.done = kind == Op::Kind::read ? &StoreImpl::on_base_read : &StoreImpl::on_base_write;
+    op.done = done;
     bytes += std::size_t{run} * block_bytes;
     block += run;
     ++count;
@@ -117,7 +117,8 @@ bool StoreImpl::step_base_read() {
   if (packed == 0) {
     end_base_read(Errc::ok);
   } else {
-    submit_lane(base_read_, Op::Kind::read, head.physical, op.header.present, op.into.data());
+    submit_lane(base_read_, Op::Kind::read, head.physical, op.header.present, op.into.data(),
+                &StoreImpl::on_base_read);
   }
   return true;
 }
@@ -174,53 +175,83 @@ void StoreImpl::run_base_write() {
   }
 }
 
+// Where all pages are changed, writes them, so that others may come.
+void StoreImpl::make_room_for_lane() {
+  if (!map_.full_of_changes() || base_flush_.stage != BaseFlush::Stage::idle) return;
+  base_flush_.stage = BaseFlush::Stage::pages;
+  base_flush_.make_room = true;
+  base_flush_.cursor = 0;
+  flush_base_pages();
+}
+
+// One extent; false: waits for a page.
 bool StoreImpl::step_base_write() {
   BaseWriteOp& op = *base_writes_.front();
   const std::uint64_t extent = op.header.lba.value() / layout_.extent_blocks();
-  const ExtentPages pages = pages_of(extent, base_write_.waiter);
-  if (pages.entries == nullptr) {
-    if (map_.full_of_changes() && base_flush_.stage == BaseFlush::Stage::idle) {
-      base_flush_.stage = BaseFlush::Stage::pages;
-      base_flush_.make_room = true;
-      base_flush_.cursor = 0;
-      flush_base_pages();
-    }
+  MapPage* page = map_.get(map_.entry_page(extent));
+  if (page == nullptr) {
+    map_.wait(base_write_.waiter);
+    make_room_for_lane();
     return false;
   }
   if (base_flush_.stage != BaseFlush::Stage::idle &&
       base_flush_.stage != BaseFlush::Stage::waiting) {
     return false;  // pages are being written: they must not change meanwhile
   }
-  if (pages.entries->failed || pages.bits->failed || pages.entries->bad_sectors != 0 ||
-      pages.bits->bad_sectors != 0) {
+  if (page->failed || page->bad_sectors != 0) {
     end_base_write(Errc::corrupt);
     return true;
   }
-  EntryRef entry = map_.entry(*pages.entries, extent);
-  const DiskEntry old = entry.head();
-  const bool mapped = (old.flags & entry_flag_valid) != 0 && old.physical != no_extent;
-  const bool maps = op.header.present != 0;
+  ++page->pins;
+  const bool done = put_base_entry(*page, op, extent);
+  --page->pins;
+  return done;
+}
+
+bool StoreImpl::put_base_entry(MapPage& page, BaseWriteOp& op, std::uint64_t extent) {
+  EntryRef entry = map_.entry(page, extent);
+  const DiskEntry head = entry.head();
+  const std::uint32_t old = (head.flags & entry_flag_valid) != 0 ? head.physical : no_extent;
+  std::uint32_t target = op.header.present == 0 ? no_extent : old;
+  if (op.header.present != 0 && (old == no_extent || named_.contains(old))) {
+    const Allocator::Found found = find_extent(extent, base_write_.waiter, target);
+    if (found != Allocator::Found::yes) {
+      if (found == Allocator::Found::wait) make_room_for_lane();
+      if (found == Allocator::Found::no) end_base_write(Errc::no_space);
+      return found == Allocator::Found::no;
+    }
+  }
+  if (target != old) {
+    Bits bits;
+    if (!pages_of_bits(old, target, base_write_.waiter, bits)) {
+      make_room_for_lane();
+      return false;
+    }
+    for (const MapPage* used : {bits.off, bits.on}) {
+      if (used != nullptr && (used->failed || used->bad_sectors != 0)) {
+        end_base_write(Errc::corrupt);
+        return true;
+      }
+    }
+    change_bits(bits, old, target);
+    extents_mapped_ += static_cast<std::uint64_t>(target != no_extent) -
+                       static_cast<std::uint64_t>(old != no_extent);
+  }
   std::memset(entry.bytes, 0, entry_bytes(layout_.extent_blocks()));
-  entry.set_head(DiskEntry{op.header.last_lsn.value(),
-                           maps ? static_cast<std::uint32_t>(extent) : no_extent, entry_flag_valid,
-                           0});
+  entry.set_head(DiskEntry{op.header.last_lsn.value(), target, entry_flag_valid, 0});
   entry.set_present(op.header.present);
   std::uint32_t packed = 0;
   for (std::uint32_t block = 0; block < layout_.extent_blocks(); ++block) {
     if ((op.header.present >> block & 1) == 0) continue;
     entry.set_crc(block, mixed_crc(op.crcs[packed++], op.header.lba.value() + block));
   }
-  map_.mark_dirty(*pages.entries);
-  if (maps != mapped) {
-    map_extent(*pages.bits, extent, maps);
-    extents_mapped_ += maps ? 1 : static_cast<std::uint64_t>(-1);
-  }
-  if (!maps) {
+  map_.mark_dirty(page);
+  if (target == no_extent) {
     end_base_write(Errc::ok);
   } else {
     stats_.base_bytes += op.from.size();
-    submit_lane(base_write_, Op::Kind::write, static_cast<std::uint32_t>(extent), op.header.present,
-                const_cast<std::byte*>(op.from.data()));
+    submit_lane(base_write_, Op::Kind::write, target, op.header.present,
+                const_cast<std::byte*>(op.from.data()), &StoreImpl::on_base_write);
   }
   return true;
 }
@@ -252,6 +283,7 @@ void StoreImpl::end_flush_base() {
   base_flush_.stage = BaseFlush::Stage::idle;
   base_flush_.asked = false;
   if (!failed_) base_lane_open_ = false;
+  release_later(true);
   base_flush_.done(base_flush_.owner, failed_ ? failed_->code : Errc::ok);
 }
 

@@ -31,6 +31,8 @@ void StoreImpl::prepare_fold() {
     fold.op.owner = &fold;
     fold.op.iov = fold.iov.data();
   }
+  copy_.lane.store = this;
+  copy_.buffer = AlignedBuffer(layout_.extent_bytes);
   fold_moves_.reserve(fold_chunk_.size() / block_bytes);
   fold_waiter_.owner = this;
   fold_waiter_.wake = &StoreImpl::on_map_ready;
@@ -61,6 +63,7 @@ std::optional<Lsn> StoreImpl::next_cut() const {
 
 bool StoreImpl::fold_is_due() const {
   if (quiescing_ || failed_ || base_lane_open_ || broken_ || untrusted_round_ != 0) return false;
+  if (releasing()) return false;
   if (facts_.damage == Damage::base_untrusted) return false;
   const bool redo = has_flag(super_, super_flag_intent);
   if (freezes_ > 0) return redo;  // a freeze waits for the redo
@@ -69,6 +72,8 @@ bool StoreImpl::fold_is_due() const {
     return true;
   }
   const std::uint64_t unfolded = log_.bytes_beyond(Lsn(super_.applied_lsn));
+  const std::uint64_t large = named_.beyond(Lsn(super_.applied_lsn));
+  if (large * 100 >= named_.capacity() * limits::checkpoint_fill_percent) return true;
   return unfolded * 100 >= layout_.log_bytes * limits::checkpoint_fill_percent ||
          must_make_room();
 }
@@ -106,12 +111,14 @@ bool StoreImpl::pump_is_due() const {
   const bool intent_stored = fold_.stage == FoldStage::intent && rounds_done_ >= fold_.super_round;
   const bool reads = (waiting_reads_head_ != nullptr && !free_reads_.empty()) ||
                      (waiting_log_reads_head_ != nullptr && !free_log_reads_.empty());
-  return lanes || super_waits || intent_stored || reads || sweeping_ || (failed_ && !failure_told_);
+  return lanes || release_is_due() || super_waits || intent_stored || reads || sweeping_ ||
+         (failed_ && !failure_told_);
 }
 
 std::optional<Instant> StoreImpl::wake_at() const {
   if (pump_is_due()) return now_;
   if (failed_ || fold_.stage != FoldStage::idle || !next_cut()) return std::nullopt;
+  if (releasing()) return std::nullopt;  // until a read ends
   if (fold_is_due()) return now_;
   if (freezes_ > 0 || base_lane_open_ || !oldest_unfolded_) return std::nullopt;
   return *oldest_unfolded_ + Duration(limits::checkpoint_age_ms);
@@ -337,6 +344,9 @@ void StoreImpl::fold_commit() {
 void StoreImpl::fold_committed() {
   fold_.stage = FoldStage::idle;
   set_generations();
+  ++folds_;  // what a reader of the old map looks for may be gone from here on
+  release_later(true);
+  if (MUTANT(M67)) named_.drop_before(fold_.cut.next(), [](std::uint32_t) {});
   sweeping_ = true;
   sweep_cursor_ = 0;
   oldest_unfolded_.reset();
@@ -380,7 +390,7 @@ void StoreImpl::plan_trim(Lsn applied) {
 // Pins that moved on may let segments go without a checkpoint, once space is wanted.
 void StoreImpl::maybe_trim() {
   if (trim_round_ != 0 || fold_.stage != FoldStage::idle || quiescing_) return;
-  if (log_.free_count() * 2 > layout_.segment_count) return;
+  if (log_.free_count() * 2 > layout_.segment_count && named_percent() < 50) return;
   plan_trim(Lsn(super_.applied_lsn));
 }
 
@@ -388,6 +398,7 @@ void StoreImpl::finish_trim() {
   trim_round_ = 0;
   for (; trim_count_ > 0; --trim_count_) log_.release_first();
   log_.drop_batches_before(Lsn(super_.log_start_lsn));
+  release_later(false);
   say_log_space();
 }
 

@@ -95,9 +95,10 @@ struct DiskSuper {
   DiskTerm terms[limits::folded_terms_max];
   DiskSnapshot snapshots[limits::snapshots_max];
   DiskAttachment attachments[limits::attachments_max];
+  std::uint64_t spare_extents;  // physical extents beyond those of the volume
 };
 static_assert(sizeof(DiskSuper) <= super_slot_bytes, "a slot holds everything");
-static_assert(sizeof(DiskSuper) == 312 + 512 + 64 * 24 + 250 * 24 + 2 * 2064);
+static_assert(sizeof(DiskSuper) == 312 + 512 + 64 * 24 + 250 * 24 + 2 * 2064 + 8);
 
 // --- log ---
 
@@ -134,17 +135,23 @@ struct DiskBatch {  // first bytes of a batch; descriptors follow
 };
 static_assert(sizeof(DiskBatch) == 80);
 
-struct DiskRecord {  // descriptor; followed by crc_count CRC32Cs, one for each payload block
+// Descriptor; followed by crc_count CRC32Cs, one for each payload block, and by the numbers of the
+// physical extents that hold the payload, in order, where it lies in the base.
+struct DiskRecord {
   std::uint8_t kind;
   std::uint8_t flags;
   std::uint16_t crc_count;
-  std::uint32_t placement;  // 0: payload in this batch; a large write past the log takes 1
+  std::uint16_t placement;     // 0: payload in this batch; 1: in the base (a large write)
+  std::uint16_t extent_count;  // placement 1; else 0
   std::uint64_t attachment, request, low_mark;
   std::uint64_t lba, blocks;
   std::uint64_t term;
   std::uint64_t argument;
 };
 static_assert(sizeof(DiskRecord) == 64);
+
+inline constexpr std::uint16_t placement_log = 0;
+inline constexpr std::uint16_t placement_base = 1;
 
 inline constexpr std::size_t batch_records_max = 256;
 inline constexpr std::size_t batch_payload_blocks_max = limits::batch_bytes_max / block_bytes;

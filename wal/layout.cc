@@ -1,6 +1,19 @@
 #include "wal/layout.h"
 
 namespace seawall::wal {
+namespace {
+
+constexpr std::uint64_t large_bytes_max = 256 * limits::MiB;
+constexpr std::uint64_t large_share_of_volume = 4;
+
+// Payload of large writes that a log may hold in the base: a quarter of the volume, at least what
+// the log itself holds, at most 256 MiB or the log's size.
+std::uint64_t large_bytes_for(std::uint64_t volume_bytes, std::uint64_t log_bytes) {
+  return std::clamp(volume_bytes / large_share_of_volume, log_bytes,
+                    std::max(log_bytes, large_bytes_max));
+}
+
+}  // namespace
 
 Result<Layout> make_layout(const Geometry& geometry) {
   const std::uint64_t blocks = geometry.size.value();
@@ -28,7 +41,8 @@ Result<Layout> make_layout(const Geometry& geometry) {
   layout.segment_count = static_cast<std::uint32_t>(log_bytes / segment);
   layout.log_bytes = segment * layout.segment_count;
   layout.extent_bytes = extent;
-  if (layout.extents() >= no_extent) {
+  layout.spare_extents = 2 * (large_bytes_for(blocks * block_bytes, layout.log_bytes) / extent);
+  if (layout.physical_extents() >= no_extent) {
     return make_error(Errc::invalid_argument, "too many extents: choose larger ones", extent);
   }
   return layout;
@@ -41,6 +55,7 @@ Layout layout_of(const DiskSuper& super) {
   layout.segment_bytes = super.segment_bytes;
   layout.segment_count = super.segment_count;
   layout.extent_bytes = super.extent_bytes;
+  layout.spare_extents = super.spare_extents;
   return layout;
 }
 

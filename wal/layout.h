@@ -18,6 +18,7 @@ struct Layout {
   std::uint64_t segment_bytes = 0;
   std::uint32_t segment_count = 0;
   std::uint32_t extent_bytes = 0;
+  std::uint64_t spare_extents = 0;
 
   [[nodiscard]] std::uint32_t segment_blocks() const {
     return static_cast<std::uint32_t>(segment_bytes / block_bytes);
@@ -28,6 +29,14 @@ struct Layout {
   }
   [[nodiscard]] std::uint64_t extents() const {
     return (size_blocks + extent_blocks() - 1) / extent_blocks();
+  }
+  // Those that the base file has room for: one for each of the volume, and the spare ones.
+  [[nodiscard]] std::uint64_t physical_extents() const { return extents() + spare_extents; }
+  // Extents that retained records may name at a time. While one is named, its successor in the map
+  // may be a named one as well, or a copy: two spare extents a name, so that a checkpoint never
+  // lacks one.
+  [[nodiscard]] std::uint32_t named_max() const {
+    return static_cast<std::uint32_t>(spare_extents / 2);
   }
   // A record is at most 1 MiB and at most a quarter of a segment.
   [[nodiscard]] std::uint32_t record_blocks_max() const {
@@ -41,11 +50,11 @@ struct Layout {
     return (extents() + entries_per_page() - 1) / entries_per_page();
   }
   [[nodiscard]] std::uint64_t bits_pages() const {
-    return (extents() + bits_per_page - 1) / bits_per_page;
+    return (physical_extents() + bits_per_page - 1) / bits_per_page;
   }
   [[nodiscard]] std::uint64_t pages() const { return entry_pages() + bits_pages(); }
   [[nodiscard]] std::uint64_t map_bytes() const { return pages() * 2 * page_bytes; }
-  [[nodiscard]] std::uint64_t base_bytes() const { return extents() * extent_bytes; }
+  [[nodiscard]] std::uint64_t base_bytes() const { return physical_extents() * extent_bytes; }
 };
 
 Result<Layout> make_layout(const Geometry& geometry);

@@ -90,6 +90,7 @@ bool StoreImpl::plan_log_read(LogReadContext& context) {
   context.take_blocks = 0;
   context.take_records = 0;
   context.skip_blocks = 0;
+  context.part_count = 0;
   const std::size_t room = std::min(request.into.size() / block_bytes, request.crcs.size());
   BatchView::Record record;
   for (auto cursor = view.begin(); view.next(cursor, record);) {
@@ -100,6 +101,7 @@ bool StoreImpl::plan_log_read(LogReadContext& context) {
     }
     if (record.header.lsn > request.upto || context.take_records == request.headers.size()) break;
     if (context.take_blocks + blocks > room) break;
+    if (!plan_log_parts(context, record)) break;
     request.headers[context.take_records++] = record.header;
     std::copy(record.crcs.begin(), record.crcs.end(),
               request.crcs.begin() + static_cast<std::ptrdiff_t>(context.take_blocks));
@@ -108,6 +110,50 @@ bool StoreImpl::plan_log_read(LogReadContext& context) {
   if (context.take_records > 0) return true;
   end_log_read(context, Errc::too_large);
   return false;
+}
+
+// The runs of extents that hold the payload of a large write; false: no room for them.
+bool StoreImpl::plan_log_parts(LogReadContext& context, const BatchView::Record& record) {
+  const std::uint32_t before = context.part_count;
+  std::byte* into = context.request->into.data() + std::size_t{context.take_blocks} * block_bytes;
+  for (std::size_t i = 0; i < record.extents.size();) {
+    std::size_t run = 1;
+    while (i + run < record.extents.size() &&
+           record.extents[i + run] == record.extents[i] + static_cast<std::uint32_t>(run)) {
+      ++run;
+    }
+    if (context.part_count == large_parts_max) {
+      context.part_count = before;
+      return false;
+    }
+    LogReadContext::Part& part = context.parts[context.part_count++];
+    part.iov = iovec{into, run * layout_.extent_bytes};
+    part.op.file = base_file_;
+    part.op.offset = std::uint64_t{record.extents[i]} * layout_.extent_bytes;
+    into += part.iov.iov_len;
+    i += run;
+  }
+  return true;
+}
+
+void StoreImpl::read_log_parts(LogReadContext& context) {
+  context.error = 0;
+  context.epoch = take_base_ticket();
+  context.running = context.part_count;
+  for (std::uint32_t i = 0; i < context.part_count; ++i) disk_.submit(context.parts[i].op);
+}
+
+void StoreImpl::on_log_part(Op& op) {
+  LogReadContext& context = *static_cast<LogReadContext*>(op.owner);
+  StoreImpl& store = *context.store;
+  if (op.result < 0) context.error = op.result;
+  if (--context.running > 0) return;
+  store.return_base_ticket(context.epoch);
+  if (context.error < 0) {
+    context.take_records = 0;
+    return store.end_log_read(context, Errc::io_error);
+  }
+  store.deliver_log_read(context);
 }
 
 void StoreImpl::read_log_payload(LogReadContext& context) {
@@ -128,6 +174,7 @@ void StoreImpl::on_log_read(Op& op) {
   if (op.result < 0) return store.end_log_read(context, Errc::io_error);
   const bool second = context.take_records > 0;
   if (!second && !store.plan_log_read(context)) return;
+  if (context.part_count > 0) return store.read_log_parts(context);
   if (!second && !context.payload_read && context.take_blocks > 0) {
     return store.read_log_payload(context);
   }

@@ -65,6 +65,7 @@ class LogState {
   }
 
   LogSlot& slot(std::uint32_t index) { return slots_[index]; }
+  [[nodiscard]] const LogSlot& slot(std::uint32_t index) const { return slots_[index]; }
   std::vector<LogSlot>& slots() { return slots_; }
 
   // --- retained segments, oldest first ---

@@ -142,10 +142,14 @@ MapCache::MapCache(Disk& disk, const Layout& layout, std::size_t pages)
     : disk_(disk),
       layout_(layout),
       memory_(pages * page_bytes),
+      committed_(std::make_unique_for_overwrite<std::byte[]>(pages * page_bytes)),
       pages_(pages),
       table_(pages * 2 + 1, -1),
       loads_(loads_max) {
-  for (std::size_t i = 0; i < pages; ++i) pages_[i].bytes = memory_.data() + i * page_bytes;
+  for (std::size_t i = 0; i < pages; ++i) {
+    pages_[i].bytes = memory_.data() + i * page_bytes;
+    pages_[i].committed = committed_.get() + i * page_bytes;
+  }
   for (Load& load : loads_) {
     load.buffer = AlignedBuffer(2 * page_bytes);
     load.iov = iovec{load.buffer.data(), load.buffer.size()};
@@ -229,7 +233,8 @@ MapPage* MapCache::get(std::uint64_t number) {
   auto free_load = std::find_if(loads_.begin(), loads_.end(),
                                 [](const Load& load) { return load.page == nullptr; });
   CHECK(free_load != loads_.end());
-  *page = MapPage{.number = number, .bytes = page->bytes, .pins = 1};
+  *page = MapPage{
+      .number = number, .bytes = page->bytes, .committed = page->committed, .pins = 1};
   link(*page);
   free_load->page = page;
   free_load->op.file = file_;
@@ -264,11 +269,35 @@ void MapCache::on_loaded(Op& op) {
                   load.buffer.data() + static_cast<std::size_t>(choice.slot) * page_bytes,
                   page_bytes);
     }
+    if (cache.is_bits(page.number)) cache.load_committed(page, load.buffer.span());
   }
   cache.wake_all();
   if (page.failed) {  // whoever wanted it has seen it; the next one tries again
     cache.unlink(page);
     page.failed = false;
+  }
+}
+
+// A page of an open checkpoint that was written and comes back: what it frees is not free yet.
+void MapCache::load_committed(MapPage& page, std::span<const std::byte> both) {
+  if (generations_.open == 0) {
+    std::memcpy(page.committed, page.bytes, page_bytes);
+    return;
+  }
+  Generations closed = generations_;
+  closed.open = 0;
+  const PageChoice choice = choose_slot(both, page.number, bits_magic, closed);
+  if (choice.slot < 0) {
+    std::memset(page.committed, 0, page_bytes);
+  } else {
+    std::memcpy(page.committed, both.data() + static_cast<std::size_t>(choice.slot) * page_bytes,
+                page_bytes);
+  }
+}
+
+void MapCache::commit_bits() {
+  for (MapPage& page : pages_) {
+    if (page.ready && is_bits(page.number)) std::memcpy(page.committed, page.bytes, page_bytes);
   }
 }
 
@@ -319,9 +348,16 @@ void MapCache::set_bit(MapPage& page, std::uint64_t extent, bool on) {
   *byte = on ? *byte | mask : *byte & ~mask;
 }
 
-bool MapCache::bit(const MapPage& page, std::uint64_t extent) {
+namespace {
+bool bit_of(std::byte* page, std::uint64_t extent) {
   const auto mask = static_cast<std::byte>(1u << (extent % bits_per_page % (sector_room * 8) % 8));
-  return (*bit_byte(page.bytes, extent) & mask) != std::byte{0};
+  return (*bit_byte(page, extent) & mask) != std::byte{0};
+}
+}  // namespace
+
+bool MapCache::bit(const MapPage& page, std::uint64_t extent) { return bit_of(page.bytes, extent); }
+bool MapCache::committed_bit(const MapPage& page, std::uint64_t extent) {
+  return bit_of(page.committed, extent);
 }
 
 void MapCache::mark_dirty(MapPage& page) {
@@ -369,7 +405,9 @@ void MapCache::written(MapPage& page) {
 void MapCache::forget_all() {
   CHECK(loads_running_ == 0);
   std::fill(table_.begin(), table_.end(), -1);
-  for (MapPage& page : pages_) page = MapPage{.bytes = page.bytes};
+  for (MapPage& page : pages_) {
+    page = MapPage{.bytes = page.bytes, .committed = page.committed};
+  }
   dirty_count_ = 0;
 }
 

@@ -49,6 +49,7 @@ struct MapPage {
   std::uint64_t number = 0;
   std::uint64_t generation = 0;
   std::byte* bytes = nullptr;  // page_bytes; all zero when the page is absent
+  std::byte* committed = nullptr;  // of bits: as they are in the newest committed generation
   int slot = -1;               // that these bytes are in on disk
   std::uint8_t bad_sectors = 0;
   bool ready = false;
@@ -104,6 +105,8 @@ class MapCache {
   EntryRef entry(MapPage& page, std::uint64_t extent) const;
   static void set_bit(MapPage& page, std::uint64_t extent, bool on);
   [[nodiscard]] static bool bit(const MapPage& page, std::uint64_t extent);
+  [[nodiscard]] static bool committed_bit(const MapPage& page, std::uint64_t extent);
+  void commit_bits();  // what the pages hold now is what counts
   void mark_dirty(MapPage& page);
   [[nodiscard]] std::size_t dirty_count() const { return dirty_count_; }
   [[nodiscard]] std::size_t capacity() const { return pages_.size(); }
@@ -126,6 +129,7 @@ class MapCache {
     MapCache* cache = nullptr;
   };
   static void on_loaded(Op& op);
+  void load_committed(MapPage& page, std::span<const std::byte> both);
   MapPage* find(std::uint64_t number);
   MapPage* victim();
   void link(MapPage& page);
@@ -138,6 +142,7 @@ class MapCache {
   FileId file_ = no_file;
   Generations generations_;
   AlignedBuffer memory_;
+  std::unique_ptr<std::byte[]> committed_;  // touched for pages of bits only
   std::vector<MapPage> pages_;
   std::vector<std::int32_t> table_;  // open addressing: index of the page, -1 empty
   std::vector<Load> loads_;

@@ -67,6 +67,7 @@ DiskSuper first_super(const CreateOptions& options, const Layout& layout) {
   super.segment_bytes = layout.segment_bytes;
   super.segment_count = layout.segment_count;
   super.extent_bytes = layout.extent_bytes;
+  super.spare_extents = layout.spare_extents;
   return super;
 }
 
@@ -133,10 +134,8 @@ class StoreImpl::Loader final : public LogVisitor {
     BatchView::Record record;
     std::uint64_t before = batch.head().chain_before;
     for (auto cursor = batch.begin(); batch.next(cursor, record); before = record.header.chain) {
-      const std::uint32_t at = place.place + record.payload_block;
-      for (std::size_t i = 0; i < record.crcs.size(); ++i) {
-        store_.log_.crc(at + static_cast<std::uint32_t>(i)) = record.crcs[i];
-      }
+      store_.name_extents(record);
+      const std::uint32_t at = store_.note_crcs(record, place.place);
       if (record.header.lsn == applied_ && record.header.chain != store_.super_.applied_chain) {
         foreign_base = true;
       }
@@ -175,16 +174,23 @@ Status StoreImpl::load_log(bool power_loss) {
   log_.clear();
   index_.clear();
   requests_ = MUTANT(M83) ? RequestTables{} : requests_of(super_);
+  named_.clear();
+  named_twice_ = false;
+  allocator_.forget();
   sweeping_ = false;
   facts_.terms = terms_of(super_);
   facts_.last_term = Term(super_.applied_term);
   std::vector<FileId> files;
   for (const LogSlot& slot : log_.slots()) files.push_back(slot.file);
   Loader loader(*this);
-  const RecoveryInput input{disk_, files, layout_, options_.incarnation, super_, power_loss};
+  const RecoveryInput input{disk_,  files,     layout_, options_.incarnation, super_,
+                            power_loss, base_file_};
   TRY_ASSIGN(recovered_, recover_log(input, loader));
   for (std::uint32_t slot = 0; slot < layout_.segment_count; ++slot) {
     if (!log_.slot(slot).retained) log_.add_free(slot);
+  }
+  if (named_twice_) {
+    return make_error(Errc::corrupt, "two records of the log name the same extent");
   }
   broken_ = recovered_.broken;
   first_unknown_ = recovered_.first_unknown;
@@ -311,7 +317,7 @@ Status StoreImpl::rewrite_unproven() {
 // What was read may still sit in the disk's cache: from here on it is durable.
 Status StoreImpl::sync_log() {
   for (const LogSlot& slot : log_.slots()) TRY(disk_.sync(slot.file));
-  return ok();
+  return disk_.sync(base_file_);  // payload of large writes
 }
 
 Status StoreImpl::close_blocking(bool clean) {

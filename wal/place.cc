@@ -16,6 +16,8 @@ void StoreImpl::on_map_ready(void* owner) {
 
 // Goes on with the chunk until it is placed, or a page is missing.
 void StoreImpl::fold_place() {
+  const ExtentCopy::Stage copy = copy_.stage;
+  if (copy == ExtentCopy::Stage::reading || copy == ExtentCopy::Stage::writing) return;
   while (!failed_) {
     if (!fold_.batch_open) {
       if (fold_.batch_block >= fold_.chunk_blocks) break;
@@ -63,10 +65,22 @@ const std::byte* StoreImpl::fold_payload(std::uint32_t block) const {
 }
 
 bool StoreImpl::fold_payload_verifies() const {
+  if (!fold_.record.extents.empty()) return true;  // in the base since it was written
   for (std::uint32_t i = 0; i < fold_.record.crcs.size(); ++i) {
     if (crc32c_block(fold_payload(i)) != fold_.record.crcs[i]) return false;
   }
   return true;
+}
+
+// Whether records within the cut that are newer cover [lba, lba + blocks), as far as one range of
+// the index tells; `blocks` shrinks to that.
+bool StoreImpl::fold_superseded(std::uint64_t lba, std::uint32_t& blocks) const {
+  Index::Range range;
+  const bool found = index_.find(lba, range);
+  CHECK_MSG(found && range.lba == lba, "the index holds every record beyond applied");
+  CHECK(range.lsn >= fold_.record.header.lsn);
+  blocks = std::min(blocks, range.blocks);
+  return range.lsn > fold_.record.header.lsn && range.lsn <= fold_.cut;
 }
 
 // Each part of the record goes to the base, unless a newer record within the cut covers it. What
@@ -74,20 +88,33 @@ bool StoreImpl::fold_payload_verifies() const {
 bool StoreImpl::fold_place_record() {
   const RecordHeader& header = fold_.record.header;
   if (!changes_blocks(header.kind)) return true;
+  if (!fold_.record.extents.empty()) return fold_place_large();
   const std::uint64_t end = header.lba.value() + header.blocks.value();
   while (fold_.lba < end) {
-    Index::Range range;
-    const bool found = index_.find(fold_.lba, range);
-    CHECK_MSG(found && range.lba == fold_.lba, "the index holds every record beyond applied");
-    CHECK(range.lsn >= header.lsn);
-    const auto blocks =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(range.blocks, end - fold_.lba));
-    const bool superseded = range.lsn > header.lsn && range.lsn <= fold_.cut;
-    if (superseded) {
+    auto blocks = static_cast<std::uint32_t>(end - fold_.lba);
+    if (fold_superseded(fold_.lba, blocks)) {
       fold_.lba += blocks;
     } else if (!fold_place_range(blocks)) {
       return false;
     }
+  }
+  return true;
+}
+
+// A large write is placed extent by extent: whole, where anything of it counts. What covers a part
+// of it comes later in the log, and so later here.
+bool StoreImpl::fold_place_large() {
+  const RecordHeader& header = fold_.record.header;
+  const std::uint32_t per_extent = layout_.extent_blocks();
+  for (const std::uint64_t end = header.lba.value() + header.blocks.value(); fold_.lba < end;) {
+    bool counts = false;
+    for (std::uint32_t at = 0; at < per_extent && !counts;) {
+      std::uint32_t blocks = per_extent - at;
+      counts = !fold_superseded(fold_.lba + at, blocks);
+      at += blocks;
+    }
+    if (counts && !fold_entry(fold_.lba / per_extent, 0, per_extent)) return false;
+    fold_.lba += per_extent;
   }
   return true;
 }
@@ -105,80 +132,131 @@ bool StoreImpl::fold_place_range(std::uint32_t blocks) {
   return true;
 }
 
-// Both pages of an extent, or nullptr twice. A missing one is on its way; `waiter` will be woken.
-StoreImpl::ExtentPages StoreImpl::pages_of(std::uint64_t extent, MapWaiter& waiter) {
-  MapPage* entries = map_.get(map_.entry_page(extent));
-  if (entries != nullptr) ++entries->pins;
-  MapPage* bits = map_.get(map_.bits_page(extent));
-  if (entries != nullptr) --entries->pins;
-  if (entries != nullptr && bits != nullptr) return {entries, bits};
-  map_.wait(waiter);
-  return {};
+// Some page is on its way, or waits for room among pages that are all changed.
+void StoreImpl::fold_page_missing() {
+  map_.wait(fold_waiter_);
+  if (!map_.full_of_changes()) return;
+  fold_.pages_then_place = true;
+  fold_.stage = FoldStage::write_pages;
+  fold_.dirty_cursor = 0;
+  fold_write_pages();
 }
 
-bool StoreImpl::fold_entry(std::uint64_t extent, std::uint32_t first, std::uint32_t blocks) {
-  const ExtentPages pages = pages_of(extent, fold_waiter_);
-  if (pages.entries == nullptr) {
-    if (map_.full_of_changes()) {
-      fold_.pages_then_place = true;
-      fold_.stage = FoldStage::write_pages;
-      fold_.dirty_cursor = 0;
-      fold_write_pages();
-    }
-    return false;
-  }
-  if (pages.entries->failed || pages.bits->failed) {
+bool StoreImpl::fold_page_bad(const MapPage& page, std::uint64_t extent) {
+  if (page.failed) {
     fail(make_error(Errc::io_error, "the checkpoint cannot read the map", extent));
-    return false;
+    return true;
   }
-  if (pages.entries->bad_sectors != 0 || pages.bits->bad_sectors != 0) {
-    // Said in the super block first: the replica comes back with a base that nobody trusts.
-    set_flag(super_next_, super_flag_base_untrusted, true);
-    untrusted_round_ = super_change();
-    return false;
-  }
-  const RecordHeader& header = fold_.record.header;
-  EntryRef entry = map_.entry(*pages.entries, extent);
-  DiskEntry head = entry.head();
-  if ((head.flags & entry_flag_valid) == 0) {
-    std::memset(entry.bytes, 0, entry_bytes(layout_.extent_blocks()));
-    head = DiskEntry{0, no_extent, entry_flag_valid, 0};
-  }
-  const std::uint64_t mask = (blocks == 64 ? ~0ull : (1ull << blocks) - 1) << first;
-  std::uint64_t present = head.physical == no_extent ? 0 : entry.present();
-  const bool mapped = head.physical != no_extent;
-  present = has_payload(header) ? present | mask : present & ~mask;
-  if (has_payload(header) && !mapped) {
-    // Its home: nothing else can name it, for no record or snapshot names extents yet.
-    head.physical = static_cast<std::uint32_t>(extent);
-    map_extent(*pages.bits, extent, true);
-    ++fold_.mapped_delta;
-  } else if (present == 0 && mapped) {
-    map_extent(*pages.bits, head.physical, false);
-    head.physical = no_extent;
-    --fold_.mapped_delta;
-  }
-  CHECK(head.last_lsn <= header.lsn.value() || head.last_lsn <= fold_.cut.value());
-  head.last_lsn = std::max(head.last_lsn, header.lsn.value());
-  entry.set_head(head);
-  entry.set_present(present);
-  map_.mark_dirty(*pages.entries);
-  if (!has_payload(header)) return true;
-  const auto skipped = static_cast<std::uint32_t>(fold_.lba - header.lba.value());
-  for (std::uint32_t i = 0; i < blocks; ++i) {
-    entry.set_crc(first + i, mixed_crc(fold_.record.crcs[skipped + i], fold_.lba + i));
-    fold_moves_.push_back(FoldMove{std::uint64_t{head.physical} * layout_.extent_bytes +
-                                       std::uint64_t{first + i} * block_bytes,
-                                   fold_payload(skipped + i),
-                                   static_cast<std::uint32_t>(fold_moves_.size())});
-  }
+  if (page.bad_sectors == 0) return false;
+  // Said in the super block first: the replica comes back with a base that nobody trusts.
+  set_flag(super_next_, super_flag_base_untrusted, true);
+  untrusted_round_ = super_change();
   return true;
 }
 
-void StoreImpl::map_extent(MapPage& bits, std::uint64_t extent, bool on) {
-  CHECK(MapCache::bit(bits, extent) != on);
-  MapCache::set_bit(bits, extent, on);
-  map_.mark_dirty(bits);
+bool StoreImpl::fold_entry(std::uint64_t extent, std::uint32_t first, std::uint32_t blocks) {
+  MapPage* page = map_.get(map_.entry_page(extent));
+  if (page == nullptr) {
+    fold_page_missing();
+    return false;
+  }
+  if (fold_page_bad(*page, extent)) return false;
+  ++page->pins;  // stays while pages of bits come in
+  const bool changed = fold_change(*page, extent, first, blocks);
+  --page->pins;
+  return changed;
+}
+
+// The physical extent that the entry will name: false: not known yet.
+bool StoreImpl::fold_target(const EntryRef& entry, const DiskEntry& head, std::uint64_t extent,
+                            std::uint64_t mask, std::uint32_t& target) {
+  const bool mapped = head.physical != no_extent;
+  const std::uint64_t present = mapped ? entry.present() : 0;
+  target = head.physical;
+  if (!fold_.record.extents.empty()) {
+    const std::uint64_t skipped = fold_.lba - fold_.record.header.lba.value();
+    target = fold_.record.extents[skipped / layout_.extent_blocks()];
+    return true;
+  }
+  if (!has_payload(fold_.record.header)) {
+    if ((present & ~mask) == 0) target = no_extent;
+    return true;
+  }
+  // A copy that was begun is used, even where the log has let go of the extent meanwhile.
+  const bool copied = copy_.stage == ExtentCopy::Stage::done;
+  if (mapped && (copied || named_.contains(head.physical))) {
+    return fold_copy(head, extent, present & ~mask, target);
+  }
+  return mapped || fold_find(extent, target);
+}
+
+// A fresh extent. There is one: layout.h says why.
+bool StoreImpl::fold_find(std::uint64_t extent, std::uint32_t& target) {
+  switch (find_extent(extent, fold_waiter_, target)) {
+    case Allocator::Found::yes: return true;
+    case Allocator::Found::wait: fold_page_missing(); return false;
+    case Allocator::Found::no: break;
+  }
+  fail(make_error(Errc::no_space, "the checkpoint finds no free extent", extent));
+  return false;
+}
+
+bool StoreImpl::fold_change(MapPage& page, std::uint64_t extent, std::uint32_t first,
+                            std::uint32_t blocks) {
+  const RecordHeader& header = fold_.record.header;
+  EntryRef entry = map_.entry(page, extent);
+  DiskEntry head = entry.head();
+  const bool fresh = (head.flags & entry_flag_valid) == 0;
+  if (fresh) head = DiskEntry{0, no_extent, entry_flag_valid, 0};
+  const std::uint64_t mask = (blocks == 64 ? ~0ull : (1ull << blocks) - 1) << first;
+  const std::uint64_t present = head.physical == no_extent ? 0 : entry.present();
+  const std::uint32_t old = head.physical;
+  std::uint32_t target = no_extent;
+  if (!fold_target(entry, head, extent, mask, target)) return false;
+  if (target != old) {
+    const bool taken = copy_.stage == ExtentCopy::Stage::done;  // its bit is set already
+    Bits bits;
+    if (!pages_of_bits(old, taken ? no_extent : target, fold_waiter_, bits)) {
+      fold_page_missing();
+      return false;
+    }
+    for (const MapPage* used : {bits.off, bits.on}) {
+      if (used != nullptr && fold_page_bad(*used, extent)) return false;
+    }
+    change_bits(bits, old, taken ? no_extent : target);
+    copy_.stage = ExtentCopy::Stage::none;
+    if (old != no_extent) drop_moves(old);
+    fold_.mapped_delta += (target != no_extent ? 1 : 0) - (old != no_extent ? 1 : 0);
+    head.physical = target;
+  }
+  CHECK(head.last_lsn <= header.lsn.value() || head.last_lsn <= fold_.cut.value());
+  head.last_lsn = std::max(head.last_lsn, header.lsn.value());
+  if (fresh) std::memset(entry.bytes, 0, entry_bytes(layout_.extent_blocks()));
+  entry.set_head(head);
+  entry.set_present(has_payload(header) ? present | mask : present & ~mask);
+  map_.mark_dirty(page);
+  if (has_payload(header)) fold_move_blocks(entry, head.physical, first, blocks);
+  return true;
+}
+
+// CRCs into the map, blocks on their way to the base; those of a large write are there.
+void StoreImpl::fold_move_blocks(EntryRef& entry, std::uint64_t physical, std::uint32_t first,
+                                 std::uint32_t blocks) {
+  const auto skipped = static_cast<std::uint32_t>(fold_.lba - fold_.record.header.lba.value());
+  for (std::uint32_t i = 0; i < blocks; ++i) {
+    entry.set_crc(first + i, mixed_crc(fold_.record.crcs[skipped + i], fold_.lba + i));
+    if (!fold_.record.extents.empty()) continue;
+    fold_moves_.push_back(FoldMove{
+        physical * layout_.extent_bytes + std::uint64_t{first + i} * block_bytes,
+        fold_payload(skipped + i), static_cast<std::uint32_t>(fold_moves_.size())});
+  }
+}
+
+// Nothing of this chunk may reach an extent that was given back: it may have a new owner already.
+void StoreImpl::drop_moves(std::uint32_t physical) {
+  std::erase_if(fold_moves_, [&](const FoldMove& move) {
+    return move.offset / layout_.extent_bytes == physical;
+  });
 }
 
 // Overwrites the slots of generations that were begun and never committed, then forgets their

@@ -90,7 +90,11 @@ void StoreImpl::submit_part(ReadContext::Part& part, FileId file, std::uint64_t 
   part.op.offset = offset;
   part.op.iov = &part.iov;
   part.op.iov_count = 1;
-  if (part.slot >= 0) ++log_.slot(static_cast<std::uint32_t>(part.slot)).reads;
+  if (part.slot >= 0) {
+    ++log_.slot(static_cast<std::uint32_t>(part.slot)).reads;
+  } else {
+    part.epoch = take_base_ticket();
+  }
   context.next_block += part.blocks;
   ++context.running;
   disk_.submit(part.op);
@@ -113,6 +117,10 @@ bool StoreImpl::plan_part(ReadContext& context) {
       }
       ReadContext::Part* part = free_part(context);
       if (part == nullptr) return false;
+      if (Named::is_place(range.place)) {
+        submit_large_part(context, *part, range.place, blocks);
+        return true;
+      }
       part->blocks = blocks;
       const std::uint32_t slot = log_.slot_of(range.place);
       part->slot = static_cast<std::int32_t>(slot);
@@ -127,6 +135,20 @@ bool StoreImpl::plan_part(ReadContext& context) {
               : static_cast<std::uint32_t>(std::min<std::uint64_t>(left, range.lba - lba));
   }
   return plan_base(context, lba, gap);
+}
+
+// As many blocks as lie together, from extents that a record in the log names.
+void StoreImpl::submit_large_part(ReadContext& context, ReadContext::Part& part,
+                                  std::uint32_t place, std::uint32_t blocks) {
+  const std::uint64_t first = named_.base_block(place);
+  std::uint32_t run = 0;
+  while (run < blocks && named_.base_block(place + run) == first + run) {
+    context.request->crcs[context.next_block + run] = named_.crc(place + run);
+    ++run;
+  }
+  part.blocks = run;
+  part.slot = -1;
+  submit_part(part, base_file_, first * block_bytes);
 }
 
 // Blocks [lba, lba + blocks) are in the base, or were never written.
@@ -189,6 +211,8 @@ void StoreImpl::on_read_part(Op& op) {
     LogSlot& slot = store.log_.slot(static_cast<std::uint32_t>(part.slot));
     --slot.reads;
     if (!slot.retained && store.space_wanted_) store.say_log_space();
+  } else {
+    store.return_base_ticket(part.epoch);
   }
   if (op.result < 0) {
     context.result = Errc::io_error;

@@ -5,6 +5,7 @@
 #include "engine/base/check.h"
 #include "engine/base/mutant.h"
 #include "wal/crc32c.h"
+#include "wal/large_image.h"
 #include "wal/segment_image.h"
 
 namespace seawall::wal {
@@ -36,7 +37,8 @@ struct Candidate {
 class Walk {
  public:
   Walk(const RecoveryInput& input, LogVisitor& visitor)
-      : in_(input), visitor_(visitor), image_(input.layout.segment_bytes) {}
+      : in_(input), visitor_(visitor), image_(input.layout.segment_bytes),
+        large_(input.disk, input.base, in_.layout) {}
 
   Result<Recovered> run();
 
@@ -46,7 +48,9 @@ class Walk {
   void walk_segments();
   bool walk_segment(std::size_t at);  // true: go on with the next number
   void accept(std::uint32_t slot, std::uint32_t block, const BatchView& batch);
-  bool payload_verifies(const BatchView& batch, std::uint32_t block, bool& readable) const;
+  bool possible(const BatchView& batch) const;
+  bool payload_verifies(const BatchView& batch, std::uint32_t block, bool& readable);
+  bool payload_verifies(const BatchView::Record& record, std::uint32_t block, bool& readable);
   void bad_payload(std::uint32_t slot, std::uint32_t block, const BatchView& batch, bool readable);
   void end_here(std::size_t at, std::uint32_t block, bool in_segment);
   void look_behind(std::size_t at, std::uint32_t block, bool in_segment);
@@ -60,6 +64,7 @@ class Walk {
   const RecoveryInput& in_;
   LogVisitor& visitor_;
   SegmentImage image_;
+  LargeImage large_;
   Recovered out_;
   std::vector<HeaderState> states_;
   std::vector<Candidate> segments_;  // the lineage, by number
@@ -141,18 +146,36 @@ void Walk::note_claims(const BatchView& batch) {
   out_.written = std::max(out_.written, Lsn(batch.head().own_written));
 }
 
-bool Walk::payload_verifies(const BatchView& batch, std::uint32_t block, bool& readable) const {
+// The header's CRC holds, so extents out of bounds are a writer's bug: not a batch of ours.
+bool Walk::possible(const BatchView& batch) const {
+  BatchView::Record record;
+  for (auto cursor = batch.begin(); batch.next(cursor, record);) {
+    if (!LargeImage::possible(record, in_.layout)) return false;
+  }
+  return true;
+}
+
+bool Walk::payload_verifies(const BatchView& batch, std::uint32_t block, bool& readable) {
   BatchView::Record record;
   bool good = true;
   for (auto cursor = batch.begin(); batch.next(cursor, record);) {
-    for (std::size_t i = 0; i < record.crcs.size(); ++i) {
-      const std::uint32_t at = block + record.payload_block + static_cast<std::uint32_t>(i);
-      if (!image_.readable(at)) {
-        readable = false;
-        good = false;
-      } else if (crc32c(image_.block(at)) != record.crcs[i]) {
-        good = false;
-      }
+    if (!payload_verifies(record, block, readable)) good = false;
+  }
+  return good;
+}
+
+// Of the record in the batch at `block`, or in the base.
+bool Walk::payload_verifies(const BatchView::Record& record, std::uint32_t block, bool& readable) {
+  const bool large = !record.extents.empty();
+  if (large) large_.load(record);
+  bool good = true;
+  for (std::size_t i = 0; i < record.crcs.size(); ++i) {
+    const std::uint32_t at = block + record.payload_block + static_cast<std::uint32_t>(i);
+    if (large ? !large_.readable(i) : !image_.readable(at)) {
+      readable = false;
+      good = false;
+    } else if (crc32c(large ? large_.block(i) : image_.block(at)) != record.crcs[i]) {
+      good = false;
     }
   }
   return good;
@@ -235,13 +258,8 @@ void Walk::bad_payload(std::uint32_t slot, std::uint32_t block, const BatchView&
   }
   BatchView::Record record;
   for (auto cursor = batch.begin(); batch.next(cursor, record) && !out_.first_unknown;) {
-    for (std::size_t i = 0; i < record.crcs.size(); ++i) {
-      const std::uint32_t b = block + record.payload_block + static_cast<std::uint32_t>(i);
-      if (!image_.readable(b) || crc32c(image_.block(b)) != record.crcs[i]) {
-        out_.first_unknown = record.header.lsn;
-        break;
-      }
-    }
+    bool ignored = true;
+    if (!payload_verifies(record, block, ignored)) out_.first_unknown = record.header.lsn;
   }
   out_.damage = Damage::unknown_records;
   accept(slot, block, batch);
@@ -311,7 +329,7 @@ bool Walk::walk_segment(std::size_t at) {
         image_.readable(block) &&
         BatchView::open(image_.from(block), in_.incarnation, &segment.header.id, block, batch) &&
         batch.first_lsn() == expected_ && batch.head().chain_before == chain_ &&
-        block + batch.blocks() <= in_.layout.segment_blocks();
+        block + batch.blocks() <= in_.layout.segment_blocks() && possible(batch);
     if (!ours) {
       if (continues(at + 1)) return true;
       end_here(at, block, true);

@@ -84,6 +84,7 @@ struct RecoveryInput {
   Incarnation incarnation;
   const DiskSuper& super;
   bool power_loss = false;
+  FileId base = no_file;  // payload of large writes is there
 };
 
 struct Recovered {

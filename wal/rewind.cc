@@ -63,9 +63,11 @@ Status StoreImpl::copy_batch(const BatchPlace& place, std::uint32_t to, const Se
   head.payload_blocks = 0;
   BatchView::Record record;
   for (auto cursor = view.begin(); view.next(cursor, record) && record.header.lsn <= end;) {
-    used = put_record(header.span(), used, record.header, record.crcs);
+    used = put_record(header.span(), used, record.header, record.crcs, record.extents);
     ++head.count;
-    head.payload_blocks += static_cast<std::uint32_t>(record.crcs.size());
+    if (record.extents.empty()) {
+      head.payload_blocks += static_cast<std::uint32_t>(record.crcs.size());
+    }
   }
   head.header_blocks = static_cast<std::uint16_t>(header_blocks_for(used));
   head.number = id.number;

@@ -110,12 +110,16 @@ bool BatchView::well_formed() const {
     if (offset + sizeof(DiskRecord) > bytes_.size()) return false;
     DiskRecord record;
     std::memcpy(&record, bytes_.data() + offset, sizeof record);
-    if (!known_kind(record.kind) || record.placement != 0) return false;
+    if (!known_kind(record.kind) || record.placement > placement_base) return false;
+    const bool large = record.placement == placement_base;
     const bool write = record.kind == static_cast<std::uint8_t>(RecordKind::write);
     if (record.crc_count != (write ? record.blocks : 0)) return false;
     if (write && (record.blocks == 0 || record.blocks > limits::record_blocks_max)) return false;
-    payload += record.crc_count;
-    offset += record_bytes(record.crc_count);
+    // A large write is whole extents.
+    if (large != (record.extent_count != 0) || (large && !write)) return false;
+    if (large && record.blocks % record.extent_count != 0) return false;
+    payload += large ? 0 : record.crc_count;
+    offset += record_bytes(record.crc_count, record.extent_count);
     if (offset > bytes_.size()) return false;
   }
   return payload == head_.payload_blocks && header_blocks_for(offset) == head_.header_blocks;
@@ -147,23 +151,27 @@ bool BatchView::next(Cursor& cursor, Record& record) const {
   const auto* crcs =
       reinterpret_cast<const std::uint32_t*>(bytes_.data() + cursor.offset + sizeof(DiskRecord));
   record.crcs = {crcs, disk.crc_count};
+  record.extents = {crcs + disk.crc_count, disk.extent_count};
   header.payload_digest = disk.crc_count == 0 ? 0 : digest_crcs(record.crcs);
   header.chain = chain_next(cursor.chain, header);
   record.payload_block = cursor.payload_block;
   cursor.chain = header.chain;
-  cursor.payload_block += disk.crc_count;
-  cursor.offset += record_bytes(disk.crc_count);
+  if (disk.extent_count == 0) cursor.payload_block += disk.crc_count;
+  cursor.offset += record_bytes(disk.crc_count, disk.extent_count);
   ++cursor.index;
   return true;
 }
 
 std::size_t put_record(std::span<std::byte> header, std::size_t offset, const RecordHeader& record,
-                       std::span<const std::uint32_t> crcs) {
-  CHECK(offset + record_bytes(crcs.size()) <= header.size());
+                       std::span<const std::uint32_t> crcs,
+                       std::span<const std::uint32_t> extents) {
+  CHECK(offset + record_bytes(crcs.size(), extents.size()) <= header.size());
   DiskRecord disk{};
   disk.kind = static_cast<std::uint8_t>(record.kind);
   disk.flags = record.flags;
   disk.crc_count = static_cast<std::uint16_t>(crcs.size());
+  disk.placement = extents.empty() ? placement_log : placement_base;
+  disk.extent_count = static_cast<std::uint16_t>(extents.size());
   disk.attachment = record.attachment.value();
   disk.request = record.request.value();
   disk.low_mark = record.low_mark.value();
@@ -175,7 +183,11 @@ std::size_t put_record(std::span<std::byte> header, std::size_t offset, const Re
   if (!crcs.empty()) {
     std::memcpy(header.data() + offset + sizeof disk, crcs.data(), 4 * crcs.size());
   }
-  return offset + record_bytes(crcs.size());
+  if (!extents.empty()) {
+    std::memcpy(header.data() + offset + sizeof disk + 4 * crcs.size(), extents.data(),
+                4 * extents.size());
+  }
+  return offset + record_bytes(crcs.size(), extents.size());
 }
 
 }  // namespace seawall::wal

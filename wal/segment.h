@@ -64,6 +64,7 @@ class BatchView {
   struct Record {
     RecordHeader header;
     std::span<const std::uint32_t> crcs;
+    std::span<const std::uint32_t> extents;  // of a large write: its payload is there, not here
     std::uint32_t payload_block = 0;
   };
   bool next(Cursor& cursor, Record& record) const;
@@ -77,9 +78,10 @@ class BatchView {
 
 // Appends a descriptor at `offset` of a header under construction; returns the offset after it.
 std::size_t put_record(std::span<std::byte> header, std::size_t offset, const RecordHeader& record,
-                       std::span<const std::uint32_t> crcs);
-constexpr std::size_t record_bytes(std::size_t crc_count) {
-  return sizeof(DiskRecord) + 4 * crc_count;
+                       std::span<const std::uint32_t> crcs,
+                       std::span<const std::uint32_t> extents);
+constexpr std::size_t record_bytes(std::size_t crc_count, std::size_t extent_count) {
+  return sizeof(DiskRecord) + 4 * (crc_count + extent_count);
 }
 constexpr std::uint32_t header_blocks_for(std::size_t bytes) {
   return static_cast<std::uint32_t>((bytes + block_bytes - 1) / block_bytes);

@@ -21,10 +21,12 @@ StoreImpl::StoreImpl(Disk& disk, const OpenOptions& options, Sink& sink, const L
       layout_(layout),
       log_(layout),
       index_(2 * layout.log_blocks() + 1024),
+      named_(layout.named_max(), layout.extent_blocks()),
       map_(disk, layout, map_pages_for(layout)),
+      allocator_(map_, named_, layout_),
       batches_(batch_pool_max),
       segment_headers_(batch_pool_max * block_bytes),
-      sync_ops_(layout.segment_count),
+      sync_ops_(layout.segment_count + 1),
       super_writer_(disk, &StoreImpl::on_super_done, this),
       reads_(read_pool_max),
       log_reads_(log_read_pool_max),
@@ -35,6 +37,13 @@ StoreImpl::StoreImpl(Disk& disk, const OpenOptions& options, Sink& sink, const L
     batch.store = this;
     batch.op.done = &StoreImpl::on_batch_done;
     batch.op.owner = &batch;
+    for (WriteBatch::Part& part : batch.parts) {
+      part.op.kind = Op::Kind::write;
+      part.op.iov = &part.iov;
+      part.op.iov_count = 1;
+      part.op.done = &StoreImpl::on_large_done;
+      part.op.owner = &batch;
+    }
     free_batches_.push_back(&batch);
   }
   for (Op& op : sync_ops_) {
@@ -61,6 +70,13 @@ StoreImpl::StoreImpl(Disk& disk, const OpenOptions& options, Sink& sink, const L
     context.header = AlignedBuffer(batch_header_blocks_max * block_bytes);
     context.op.done = &StoreImpl::on_log_read;
     context.op.owner = &context;
+    for (LogReadContext::Part& part : context.parts) {
+      part.op.kind = Op::Kind::read;
+      part.op.iov = &part.iov;
+      part.op.iov_count = 1;
+      part.op.done = &StoreImpl::on_log_part;
+      part.op.owner = &context;
+    }
     free_log_reads_.push_back(&context);
   }
   prepare_fold();
@@ -100,6 +116,7 @@ void StoreImpl::pump(Instant now) {
     submit_batches();
     maybe_sync();
     pump_sweep();
+    pump_release();
     pump_checkpoint();
     maybe_trim();
     pump_super();

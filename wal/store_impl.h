@@ -16,9 +16,11 @@
 #include "engine/base/chain.h"
 #include "engine/base/ring_buffer.h"
 #include "wal/aligned.h"
+#include "wal/allocator.h"
 #include "wal/index.h"
 #include "wal/log_state.h"
 #include "wal/map_cache.h"
+#include "wal/named.h"
 #include "wal/recovery.h"
 #include "wal/store.h"
 #include "wal/super.h"
@@ -35,11 +37,34 @@ inline constexpr std::size_t pins_max = 16;
 inline constexpr std::size_t super_tokens_max = 64;
 inline constexpr std::size_t fold_ops_max = 16;
 inline constexpr std::size_t fold_iov_max = 64;
+inline constexpr std::size_t large_parts_max = 16;  // runs of extents in a batch
 
 class StoreImpl;
 
+// Where the payload of a large write goes.
+struct LargePlan {
+  std::array<Allocator::Run, large_parts_max> runs;
+  std::uint32_t run_count = 0;
+  std::uint32_t extents = 0;
+  std::uint64_t cursor = 0;  // of the allocator, behind them
+};
+
+// What a record takes of a batch.
+struct RecordSize {
+  std::size_t header_bytes = 0;
+  std::uint32_t log_blocks = 0;  // payload in the log
+  std::uint32_t parts = 0;       // payload in the base
+};
+
 struct WriteBatch {
+  struct Part {  // a run of extents
+    Op op;
+    iovec iov{};
+  };
   Op op;
+  std::array<Part, large_parts_max> parts;
+  std::uint32_t part_count = 0;  // a batch has payload in the log or in the base, never in both
+  std::uint32_t running = 0;     // operations
   StoreImpl* store = nullptr;
   AlignedBuffer header;
   std::size_t header_bytes = 0;
@@ -53,7 +78,7 @@ struct WriteBatch {
   std::uint32_t block = 0;
   std::uint32_t room = 0;  // blocks left in the segment from `block` on
   bool starts_segment = false;
-  bool done = false;
+  [[nodiscard]] bool done() const { return running == 0; }
 };
 
 struct ReadContext {
@@ -63,7 +88,8 @@ struct ReadContext {
     ReadContext* context = nullptr;
     std::uint32_t first_block = 0;  // of the request
     std::uint32_t blocks = 0;
-    std::int32_t slot = -1;  // ticket of a log segment; -1: base
+    std::int32_t slot = -1;   // ticket of a log segment; -1: base
+    std::uint8_t epoch = 0;   // ticket of the base
     bool busy = false;
   };
   StoreImpl* store = nullptr;
@@ -84,6 +110,15 @@ struct LogReadContext {
   LogReadOp* request = nullptr;
   AlignedBuffer header;
   std::array<iovec, 2> iov{};
+  struct Part {  // a run of extents of large writes
+    Op op;
+    iovec iov{};
+  };
+  std::array<Part, large_parts_max> parts;
+  std::uint32_t part_count = 0;
+  std::uint32_t running = 0;  // of the parts
+  std::int64_t error = 0;
+  std::uint8_t epoch = 0;
   BatchPlace batch;
   std::uint32_t slot = 0;
   std::uint32_t skip_blocks = 0;  // payload blocks of the batch before `from`
@@ -157,6 +192,17 @@ struct BaseLane {
   MapWaiter waiter;
 };
 
+// An extent that the checkpoint may not overwrite, on its way to a fresh one.
+struct ExtentCopy {
+  enum class Stage : std::uint8_t { none, reading, writing, done };
+  Stage stage = Stage::none;
+  std::uint64_t extent = 0;  // of the volume
+  std::uint32_t target = 0;
+  std::uint64_t rest = 0;  // blocks that are copied
+  BaseLane lane;
+  AlignedBuffer buffer;
+};
+
 struct BaseFlush {
   enum class Stage : std::uint8_t { idle, waiting, pages, flush, super };
   Stage stage = Stage::idle;
@@ -211,9 +257,10 @@ class StoreImpl final : public Store {
   class Loader;  // fills log state and index while recovery walks
 
   // --- writer.cc ---
-  WriteBatch* open_batch(const RecordHeader& header, std::uint32_t blocks);
-  bool place_batch(WriteBatch& batch, const RecordHeader& header, std::uint32_t blocks);
-  static bool fits(const WriteBatch& batch, std::uint32_t blocks);
+  WriteBatch* open_batch(const RecordHeader& header, const RecordSize& size);
+  bool place_batch(WriteBatch& batch, const RecordHeader& header, const RecordSize& size);
+  bool start_segment(WriteBatch& batch, const RecordHeader& header);
+  static bool fits(const WriteBatch& batch, const RecordSize& size);
   void seal_open_batch();
   void submit_batches();
   void submit_batch(WriteBatch& batch);
@@ -222,10 +269,37 @@ class StoreImpl final : public Store {
   void account_batch(const WriteBatch& batch);
   void add_to_index(const RecordHeader& header, std::uint32_t place);
   void note_term(const RecordHeader& header, std::uint64_t chain_before);
+  std::uint32_t note_crcs(const BatchView::Record& record, std::uint32_t batch_place);
+
+  // --- large_write.cc ---
+  bool plan_large(const RecordHeader& header, LargePlan& plan);
+  void put_large(WriteBatch& batch, const RecordHeader& header, const LargePlan& plan,
+                 std::span<const std::byte> payload, std::span<const std::uint32_t> crcs);
+  static void on_large_done(Op& op);
+  [[nodiscard]] bool tail_names_enough() const;
+  void name_extents(const BatchView::Record& record);
+
+  // --- space.cc ---
+  struct Bits {  // pages of the allocation bits of two extents, each where there is one
+    MapPage* off = nullptr;
+    MapPage* on = nullptr;
+  };
+  bool pages_of_bits(std::uint32_t off, std::uint32_t on, MapWaiter& waiter, Bits& bits);
+  void change_bits(const Bits& bits, std::uint32_t off, std::uint32_t on);
+  Allocator::Found find_extent(std::uint64_t home, MapWaiter& waiter, std::uint32_t& extent);
+  [[nodiscard]] std::uint8_t take_base_ticket();
+  void return_base_ticket(std::uint8_t epoch);
+  void release_later(bool bits);
+  [[nodiscard]] bool releasing() const { return release_wanted_ || draining_; }
+  [[nodiscard]] bool release_is_due() const;
+  void pump_release();
+
+  // --- flush ---
   void maybe_sync();
   static void on_sync_done(Op& op);
   void say_log_space();
   [[nodiscard]] std::uint8_t fill_percent() const;
+  [[nodiscard]] std::uint8_t named_percent() const;
   [[nodiscard]] bool must_make_room() const;
 
   // --- reader.cc ---
@@ -236,6 +310,8 @@ class StoreImpl final : public Store {
   bool plan_base(ReadContext& context, std::uint64_t lba, std::uint32_t blocks);
   ReadContext::Part* free_part(ReadContext& context);
   void submit_part(ReadContext::Part& part, FileId file, std::uint64_t offset);
+  void submit_large_part(ReadContext& context, ReadContext::Part& part, std::uint32_t place,
+                         std::uint32_t blocks);
   void zero_blocks(ReadContext& context, std::uint32_t blocks);
   static void on_read_part(Op& op);
   void finish_read(ReadContext& context);
@@ -247,6 +323,9 @@ class StoreImpl final : public Store {
   static void on_log_read(Op& op);
   bool plan_log_read(LogReadContext& context);
   void read_log_payload(LogReadContext& context);
+  bool plan_log_parts(LogReadContext& context, const BatchView::Record& record);
+  void read_log_parts(LogReadContext& context);
+  static void on_log_part(Op& op);
   void deliver_log_read(LogReadContext& context);
   void end_log_read(LogReadContext& context, Errc result);
 
@@ -268,15 +347,26 @@ class StoreImpl final : public Store {
   void fold_place();
   bool fold_place_record();
   bool fold_place_range(std::uint32_t blocks);
+  bool fold_place_large();
   bool fold_entry(std::uint64_t extent, std::uint32_t first, std::uint32_t blocks);
+  bool fold_change(MapPage& page, std::uint64_t extent, std::uint32_t first, std::uint32_t blocks);
+  bool fold_target(const EntryRef& entry, const DiskEntry& head, std::uint64_t extent,
+                   std::uint64_t mask, std::uint32_t& target);
+  [[nodiscard]] bool fold_superseded(std::uint64_t lba, std::uint32_t& blocks) const;
+  bool fold_find(std::uint64_t extent, std::uint32_t& target);
+  void drop_moves(std::uint32_t physical);
+  void fold_page_missing();
+  bool fold_page_bad(const MapPage& page, std::uint64_t extent);
+  void fold_move_blocks(EntryRef& entry, std::uint64_t physical, std::uint32_t first,
+                        std::uint32_t blocks);
+
+  // --- copy.cc ---
+  bool fold_copy(const DiskEntry& head, std::uint64_t extent, std::uint64_t rest,
+                 std::uint32_t& target);
+  static void on_copy_read(Op& op);
+  static void on_copy_written(Op& op);
   [[nodiscard]] const std::byte* fold_payload(std::uint32_t block) const;
   [[nodiscard]] bool fold_payload_verifies() const;
-  struct ExtentPages {
-    MapPage* entries = nullptr;
-    MapPage* bits = nullptr;
-  };
-  ExtentPages pages_of(std::uint64_t extent, MapWaiter& waiter);
-  void map_extent(MapPage& bits, std::uint64_t extent, bool on);
   [[nodiscard]] bool fold_is_due() const;
   [[nodiscard]] bool pump_is_due() const;
   void fold_write_base();
@@ -300,13 +390,15 @@ class StoreImpl final : public Store {
   // --- base_io.cc ---
   void run_base_read();
   bool step_base_read();
-  void submit_lane(struct BaseLane& lane, Op::Kind kind, std::uint32_t physical,
-                   std::uint64_t present, std::byte* bytes);
+  void submit_lane(BaseLane& lane, Op::Kind kind, std::uint32_t physical, std::uint64_t present,
+                   std::byte* bytes, void (*done)(Op&));
   static void on_base_read(Op& op);
   void end_base_read(Errc result);
   [[nodiscard]] std::uint64_t first_extent_from(Lba from) const;
   void run_base_write();
   bool step_base_write();
+  bool put_base_entry(MapPage& page, BaseWriteOp& op, std::uint64_t extent);
+  void make_room_for_lane();
   static void on_base_write(Op& op);
   void end_base_write(Errc result);
   void run_flush_base();
@@ -364,7 +456,9 @@ class StoreImpl final : public Store {
   LogState log_;
   Index index_;
   RequestTables requests_;  // as of the end of the log when it was loaded last
+  Named named_;
   MapCache map_;
+  Allocator allocator_;
 
   // writer
   std::vector<WriteBatch> batches_;
@@ -381,7 +475,9 @@ class StoreImpl final : public Store {
   std::uint64_t last_number_ = 0;
   std::uint64_t next_version_ = 0;
   Lsn flush_wanted_;
-  std::vector<Op> sync_ops_;
+  std::vector<Op> sync_ops_;  // one a segment; the last one is the base's
+  bool named_twice_ = false;
+  bool base_dirty_ = false;   // a large write reached it since its last flush was issued
   std::uint32_t syncs_running_ = 0;
   std::int64_t sync_error_ = 0;
   Lsn sync_covers_;
@@ -412,6 +508,13 @@ class StoreImpl final : public Store {
 
   // checkpoint and trim
   FoldState fold_;
+  ExtentCopy copy_;
+  // What a commit or a trim lets go, once no read from before it is under way.
+  bool release_wanted_ = false, release_bits_ = false;
+  bool draining_ = false, drain_bits_ = false;
+  std::array<std::uint32_t, 2> base_tickets_{};
+  std::uint8_t epoch_ = 0;
+  Lsn released_;  // names of records below it go
   AlignedBuffer fold_chunk_;
   Op fold_read_op_;
   iovec fold_read_iov_{};

@@ -1,6 +1,7 @@
 // Append, batches, flushes: the hot path of StoreImpl. A write or flush error is final.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "engine/base/check.h"
 #include "wal/store_impl.h"
@@ -12,52 +13,62 @@ bool is_control(const RecordHeader& header) { return header.kind == RecordKind::
 
 }  // namespace
 
-bool StoreImpl::fits(const WriteBatch& batch, std::uint32_t blocks) {
-  const std::size_t bytes = batch.header_bytes + record_bytes(blocks);
+bool StoreImpl::fits(const WriteBatch& batch, const RecordSize& size) {
+  const std::size_t bytes = batch.header_bytes + size.header_bytes;
   if (batch.count == batch_records_max) return false;
-  if (batch.payload_blocks + blocks > batch_payload_blocks_max) return false;
+  if (batch.payload_blocks + size.log_blocks > batch_payload_blocks_max) return false;
+  if (batch.part_count + size.parts > large_parts_max) return false;
+  if (size.parts > 0 ? batch.payload_blocks > 0 : size.log_blocks > 0 && batch.part_count > 0) {
+    return false;
+  }
   if (bytes > batch_header_blocks_max * block_bytes) return false;
-  return header_blocks_for(bytes) + batch.payload_blocks + blocks <= batch.room;
+  return header_blocks_for(bytes) + batch.payload_blocks + size.log_blocks <= batch.room;
+}
+
+bool StoreImpl::start_segment(WriteBatch& batch, const RecordHeader& header) {
+  const std::size_t reserve =
+      is_control(header) ? limits::segments_reserved - 1 : limits::segments_reserved;
+  if (log_.free_count() <= reserve) return false;
+  SegmentHeader segment{
+      {last_number_ + 1, next_version_}, header.lsn, appended_chain_, appended_term_};
+  ++last_number_;
+  ++next_version_;
+  CHECK(next_version_ < super_.log_version);
+  tail_ = log_.take_free();
+  log_.retain(*tail_, segment);
+  tail_block_ = 1;
+  batch.starts_segment = true;
+  const auto index = static_cast<std::size_t>(&batch - batches_.data());
+  const std::span<std::byte> bytes =
+      segment_headers_.span().subspan(index * block_bytes, block_bytes);
+  encode_segment(segment, options_.incarnation, bytes);
+  batch.iov[0] = iovec{bytes.data(), bytes.size()};
+  return true;
 }
 
 // Finds the place of a new batch, in the tail segment or at the start of the next one.
-bool StoreImpl::place_batch(WriteBatch& batch, const RecordHeader& header, std::uint32_t blocks) {
+bool StoreImpl::place_batch(WriteBatch& batch, const RecordHeader& header, const RecordSize& size) {
   const std::uint32_t segment_blocks = layout_.segment_blocks();
-  const std::uint32_t needed = header_blocks_for(sizeof(DiskBatch) + record_bytes(blocks)) + blocks;
-  if (!tail_ || tail_block_ + needed > segment_blocks) {
-    const std::size_t reserve =
-        is_control(header) ? limits::segments_reserved - 1 : limits::segments_reserved;
-    if (log_.free_count() <= reserve) return false;
-    SegmentHeader segment{
-        {last_number_ + 1, next_version_}, header.lsn, appended_chain_, appended_term_};
-    ++last_number_;
-    ++next_version_;
-    CHECK(next_version_ < super_.log_version);
-    tail_ = log_.take_free();
-    log_.retain(*tail_, segment);
-    tail_block_ = 1;
-    batch.starts_segment = true;
-    const auto index = static_cast<std::size_t>(&batch - batches_.data());
-    const std::span<std::byte> bytes =
-        segment_headers_.span().subspan(index * block_bytes, block_bytes);
-    encode_segment(segment, options_.incarnation, bytes);
-    batch.iov[0] = iovec{bytes.data(), bytes.size()};
-  }
+  const std::uint32_t needed =
+      header_blocks_for(sizeof(DiskBatch) + size.header_bytes) + size.log_blocks;
+  const bool full = !tail_ || tail_block_ + needed > segment_blocks;
+  const bool turns = !full && size.parts > 0 && tail_names_enough();
+  if ((full || turns) && !start_segment(batch, header) && full) return false;
   batch.slot = *tail_;
   batch.block = tail_block_;
   batch.room = segment_blocks - tail_block_;
   return true;
 }
 
-WriteBatch* StoreImpl::open_batch(const RecordHeader& header, std::uint32_t blocks) {
+WriteBatch* StoreImpl::open_batch(const RecordHeader& header, const RecordSize& size) {
   // The tail is the reserve of control records: nothing else may use it up.
   if (log_.free_count() < limits::segments_reserved && !is_control(header)) return nullptr;
-  if (open_ != nullptr && fits(*open_, blocks)) return open_;
+  if (open_ != nullptr && fits(*open_, size)) return open_;
   if (open_ != nullptr) seal_open_batch();
   if (free_batches_.empty()) return nullptr;
   WriteBatch& batch = *free_batches_.front();
   batch.starts_segment = false;
-  if (!place_batch(batch, header, blocks)) return nullptr;
+  if (!place_batch(batch, header, size)) return nullptr;
   free_batches_.pop_front();
   batch.header_bytes = sizeof(DiskBatch);
   batch.iov_count = 2;
@@ -65,9 +76,9 @@ WriteBatch* StoreImpl::open_batch(const RecordHeader& header, std::uint32_t bloc
   batch.chain_before = appended_chain_;
   batch.count = 0;
   batch.payload_blocks = 0;
-  batch.done = false;
+  batch.part_count = 0;
   open_ = &batch;
-  CHECK(fits(batch, blocks));
+  CHECK(fits(batch, size));
   return open_;
 }
 
@@ -92,8 +103,12 @@ bool StoreImpl::append(const RecordHeader& header, std::span<const std::byte> pa
   }
   const std::uint64_t unwritten = header.lsn.value() - facts_.marks.written.value();
   const auto blocks = static_cast<std::uint32_t>(crcs.size());
+  LargePlan plan;
+  const bool large = plan_large(header, plan);
+  const RecordSize size{record_bytes(blocks, large ? plan.extents : 0), large ? 0 : blocks,
+                        large ? plan.run_count : 0};
   WriteBatch* batch = nullptr;
-  if (index_.room() >= 2 * unwritten + 2) batch = open_batch(header, blocks);
+  if (index_.room() >= 2 * unwritten + 2) batch = open_batch(header, size);
   if (batch == nullptr) {
     space_wanted_ = true;
     // Only what is durable can be folded and trimmed: a full log must not wait for somebody's
@@ -101,13 +116,17 @@ bool StoreImpl::append(const RecordHeader& header, std::span<const std::byte> pa
     if (must_make_room()) flush();
     return false;
   }
-  batch->header_bytes = put_record(batch->header.span(), batch->header_bytes, header, crcs);
-  if (!payload.empty()) {
-    auto* base = const_cast<std::byte*>(payload.data());  // iovec serves reads, too
-    batch->iov[batch->iov_count++] = iovec{base, payload.size()};
+  if (large) {
+    put_large(*batch, header, plan, payload, crcs);
+  } else {
+    batch->header_bytes = put_record(batch->header.span(), batch->header_bytes, header, crcs, {});
+    if (!payload.empty()) {
+      auto* bytes = const_cast<std::byte*>(payload.data());  // iovec serves reads, too
+      batch->iov[batch->iov_count++] = iovec{bytes, payload.size()};
+    }
   }
   ++batch->count;
-  batch->payload_blocks += blocks;
+  batch->payload_blocks += size.log_blocks;
   batch->last_lsn = header.lsn;
   appended_ = header.lsn;
   appended_chain_ = header.chain;
@@ -163,16 +182,18 @@ void StoreImpl::submit_batch(WriteBatch& batch) {
   op.iov_count = batch.iov_count - skip;
   // Alone, with all before it durable: one operation makes it so, instead of a write and a flush.
   const bool alone = in_flight_.empty() && syncs_running_ == 0 && sealed_.empty();
-  op.dsync =
-      alone && facts_.marks.durable == facts_.marks.written && flush_wanted_ >= batch.last_lsn;
+  op.dsync = alone && facts_.marks.durable == facts_.marks.written &&
+             flush_wanted_ >= batch.last_lsn && batch.part_count == 0;
   in_flight_.push_back(&batch);
+  batch.running = 1 + batch.part_count;
+  for (std::uint32_t i = 0; i < batch.part_count; ++i) disk_.submit(batch.parts[i].op);
   disk_.submit(op);
 }
 
 void StoreImpl::on_batch_done(Op& op) {
   WriteBatch& batch = *static_cast<WriteBatch*>(op.owner);
   StoreImpl& store = *batch.store;
-  batch.done = true;
+  --batch.running;
   if (op.result < 0) {
     store.fail(
         make_error(Errc::io_error, "a log write failed", static_cast<std::uint64_t>(-op.result)));
@@ -185,7 +206,7 @@ void StoreImpl::on_batch_done(Op& op) {
 // `written` is the contiguous prefix of completed batches.
 void StoreImpl::advance_written() {
   const Watermarks before = facts_.marks;
-  while (!in_flight_.empty() && in_flight_.front()->done) {
+  while (!in_flight_.empty() && in_flight_.front()->done()) {
     WriteBatch& batch = *in_flight_.pop_front();
     free_batches_.push_back(&batch);
     if (failed_) continue;
@@ -216,6 +237,16 @@ void StoreImpl::add_to_index(const RecordHeader& header, std::uint32_t place) {
                              has_payload(header) ? place : Index::no_place, header.lsn});
 }
 
+// Notes where the CRCs of a payload are found; returns the place of its first block.
+std::uint32_t StoreImpl::note_crcs(const BatchView::Record& record, std::uint32_t batch_place) {
+  if (!record.extents.empty()) return named_.place_of(record.header.lsn);
+  const std::uint32_t at = batch_place + record.payload_block;
+  for (std::size_t i = 0; i < record.crcs.size(); ++i) {
+    log_.crc(at + static_cast<std::uint32_t>(i)) = record.crcs[i];
+  }
+  return at;
+}
+
 // A completed batch enters the tables: from now on reads find it.
 void StoreImpl::account_batch(const WriteBatch& batch) {
   BatchView view;
@@ -232,13 +263,9 @@ void StoreImpl::account_batch(const WriteBatch& batch) {
   log_.push_batch(place);
   BatchView::Record record;
   for (auto cursor = view.begin(); view.next(cursor, record);) {
-    const std::uint32_t at = place.place + record.payload_block;
-    for (std::size_t i = 0; i < record.crcs.size(); ++i) {
-      log_.crc(at + static_cast<std::uint32_t>(i)) = record.crcs[i];
-    }
     note_term(record.header, facts_.chain);
     facts_.chain = record.header.chain;
-    add_to_index(record.header, at);
+    add_to_index(record.header, note_crcs(record, place.place));
   }
   ++stats_.batches;
   stats_.records += batch.count;
@@ -260,9 +287,14 @@ void StoreImpl::maybe_sync() {
   ++stats_.flushes;
   std::uint32_t count = 0;
   for (const LogSlot& slot : log_.slots()) count += slot.dirty ? 1 : 0;
-  syncs_running_ = count;
-  CHECK(count > 0);
-  for (std::size_t i = 0; i < sync_ops_.size(); ++i) {
+  const bool base = std::exchange(base_dirty_, false);
+  syncs_running_ = count + (base ? 1 : 0);
+  CHECK(syncs_running_ > 0);
+  if (base) {
+    sync_ops_.back().file = base_file_;
+    disk_.submit(sync_ops_.back());
+  }
+  for (std::size_t i = 0; i + 1 < sync_ops_.size(); ++i) {
     LogSlot& slot = log_.slot(static_cast<std::uint32_t>(i));
     if (!slot.dirty) continue;
     slot.dirty = false;
@@ -276,7 +308,7 @@ void StoreImpl::on_sync_done(Op& op) {
   if (op.result < 0) store.sync_error_ = op.result;
   if (--store.syncs_running_ > 0) return;
   if (store.sync_error_ < 0) {
-    store.fail(make_error(Errc::io_error, "a flush of the log failed",
+    store.fail(make_error(Errc::io_error, "a flush of log or base failed",
                           static_cast<std::uint64_t>(-store.sync_error_)));
     return;
   }
@@ -291,7 +323,13 @@ void StoreImpl::on_sync_done(Op& op) {
 std::uint8_t StoreImpl::fill_percent() const {
   const std::size_t usable = layout_.segment_count - limits::segments_reserved;
   const std::size_t used = std::min(layout_.segment_count - log_.free_count(), usable);
-  return static_cast<std::uint8_t>(used * 100 / usable);
+  return std::max(static_cast<std::uint8_t>(used * 100 / usable), named_percent());
+}
+
+// What large writes hold counts as log, too, but never fills it: further ones go to the log.
+std::uint8_t StoreImpl::named_percent() const {
+  return static_cast<std::uint8_t>(std::uint64_t{named_.size()} * limits::writers_slow_percent /
+                                   named_.capacity());
 }
 
 // Said when the fill has changed, and to whoever was refused whenever something has completed that

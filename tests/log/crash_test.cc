@@ -1,55 +1,7 @@
-#include "tests/log/rig.h"
+#include "tests/log/crash_drive.h"
 
 namespace seawall::wal {
 namespace {
-
-// The workload of the crash tests: batches, rolls, flushes, folds, super writes, in a drawn order
-// of completions. Ends when the disk stops.
-struct Acknowledged {
-  Lsn written, durable;
-  std::uint64_t promised = 0;
-};
-
-Acknowledged drive(Rig& rig, Prng& prng, int steps) {
-  std::uint64_t promise = rig.store->facts().promised.value();
-  for (int i = 0; i < steps && !rig.disk->stopped(); ++i) {
-    const std::uint64_t draw = prng.below(20);
-    if (draw < 10) {
-      MAYBE(rig.write_any(prng));
-    } else if (draw == 10) {
-      rig.store->flush();
-    } else if (draw == 11) {
-      rig.store->set_fold_limit(rig.sink.durable);
-      rig.store->request_checkpoint();
-    } else if (draw == 12) {
-      SuperUpdate update;
-      update.promised = Epoch(++promise);
-      rig.store->write_super(update, promise);
-    } else {
-      rig.pump();
-      rig.disk->run_any(prng);
-    }
-    rig.now += 1;
-  }
-  Acknowledged acked;
-  acked.written = rig.sink.written;
-  acked.durable = rig.sink.durable;
-  acked.promised = rig.sink.tokens.empty() ? 0 : rig.sink.tokens.back();
-  return acked;
-}
-
-void expect_prefix(Rig& rig, const Acknowledged& acked, bool power) {
-  const ReplicaFacts& facts = rig.store->facts();
-  EXPECT_GE(facts.marks.written, power ? acked.durable : acked.written);
-  EXPECT_EQ(facts.damage, Damage::none);
-  EXPECT_GE(facts.promised.value(), acked.promised);
-  EXPECT_FALSE(facts.floor.has_value());
-  EXPECT_LE(facts.marks.applied, facts.marks.written);
-  if (facts.marks.written > Lsn(0)) {
-    EXPECT_EQ(facts.chain, rig.header(facts.marks.written).chain);
-  }
-  rig.expect_content(facts.marks.written);
-}
 
 class Crash : public ::testing::TestWithParam<bool> {};
 

@@ -185,6 +185,11 @@ class Rig {
     const std::uint64_t count = prng.range(1, record_blocks_max);
     const std::uint64_t lba = prng.below(blocks_ - 40);
     const std::uint64_t draw = prng.below(16);
+    if (large_blocks > 0 && draw >= 10) {
+      const std::uint64_t slots =
+          blocks_ / large_extent_blocks - large_blocks / large_extent_blocks;
+      return write(prng.below(slots + 1) * large_extent_blocks, large_blocks);
+    }
     if (draw == 0) return discard(lba, prng.range(1, 40));
     if (draw == 1) return append(make(RecordKind::write_zeroes, lba, prng.range(1, 40)));
     return write(lba, count);
@@ -296,6 +301,8 @@ class Rig {
   std::uint64_t boot = 1;
   std::uint64_t start = 0;
   std::uint64_t now = 0;
+  std::uint64_t large_blocks = 0;  // write_any() makes large writes of this size, too
+  std::uint64_t large_extent_blocks = 4;
   bool keep_model = false;       // open() does not shorten the model to what it finds
   std::uint64_t generation = 0;  // mixed into stamps: other content for the same lsn
 

@@ -1,0 +1,73 @@
+// Copy on write: the checkpoint changes a part of an extent that must stay as it is. What the
+// record leaves of it goes to a fresh extent first, then the entry names that one: a reader finds
+// either whole. One copy at a time.
+#include <bit>
+
+#include "engine/base/check.h"
+#include "wal/store_impl.h"
+
+namespace seawall::wal {
+
+// `rest`: the blocks that stay. True: `target` holds them and its bit is set (stage done), or there
+// are none and its bit is still clear.
+bool StoreImpl::fold_copy(const DiskEntry& head, std::uint64_t extent, std::uint64_t rest,
+                          std::uint32_t& target) {
+  if (copy_.stage == ExtentCopy::Stage::done) {
+    // A record beyond the cut may have changed what is placed at a time, and with it `rest`: what
+    // was not copied is placed by this record, in this extent, at once.
+    CHECK(copy_.extent == extent);
+    target = copy_.target;
+    return true;
+  }
+  if (!fold_find(extent, target)) return false;
+  if (rest == 0) return true;
+  Bits bits;
+  if (!pages_of_bits(no_extent, target, fold_waiter_, bits)) {
+    fold_page_missing();
+    return false;
+  }
+  change_bits(bits, no_extent, target);
+  copy_.stage = ExtentCopy::Stage::reading;
+  copy_.extent = extent;
+  copy_.target = target;
+  copy_.rest = rest;
+  ++fold_.running;
+  submit_lane(copy_.lane, Op::Kind::read, head.physical, rest, copy_.buffer.data(),
+              &StoreImpl::on_copy_read);
+  return false;
+}
+
+// A block that has rotted stays what it is: the CRC in the map goes with it.
+void StoreImpl::on_copy_read(Op& op) {
+  BaseLane& lane = *static_cast<BaseLane*>(op.owner);
+  StoreImpl& store = *lane.store;
+  if (op.result < 0) lane.error = op.result;
+  if (--lane.running > 0) return;
+  if (lane.error < 0) {
+    --store.fold_.running;
+    return store.fail(make_error(Errc::io_error, "the checkpoint cannot read the base",
+                                 static_cast<std::uint64_t>(-lane.error)));
+  }
+  ExtentCopy& copy = store.copy_;
+  copy.stage = ExtentCopy::Stage::writing;
+  store.submit_lane(copy.lane, Op::Kind::write, copy.target, copy.rest, copy.buffer.data(),
+                    &StoreImpl::on_copy_written);
+}
+
+void StoreImpl::on_copy_written(Op& op) {
+  BaseLane& lane = *static_cast<BaseLane*>(op.owner);
+  StoreImpl& store = *lane.store;
+  if (op.result < 0) lane.error = op.result;
+  if (--lane.running > 0) return;
+  --store.fold_.running;
+  if (lane.error < 0) {
+    return store.fail(make_error(Errc::io_error, "a write to the base failed",
+                                 static_cast<std::uint64_t>(-lane.error)));
+  }
+  store.copy_.stage = ExtentCopy::Stage::done;
+  store.stats_.base_bytes +=
+      static_cast<std::uint64_t>(std::popcount(store.copy_.rest)) * block_bytes;
+  if (store.fold_.stage == FoldStage::place && !store.failed_) store.fold_place();
+}
+
+}  // namespace seawall::wal
