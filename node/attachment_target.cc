@@ -77,8 +77,9 @@ void AttachmentTarget::on_fail(io::RingOp& op, std::int32_t, std::uint32_t) {
   self.failing_ = false;
   std::deque<frontends::BlockRequest*> failed;
   failed.swap(self.waiting_);
+  const bool lost = self.attachment_ != nullptr && !self.attachment_->detached();
   for (frontends::BlockRequest* request : failed) {
-    request->result = ClientStatus::detached;
+    request->result = lost ? ClientStatus::io_error : ClientStatus::detached;
     request->done(*request);
   }
 }

@@ -50,6 +50,9 @@ ParsedConfig parse_command_line(int argc, char** argv) {
   app.add_option("--controller", config.controller, "HOST:PORT of the controller")->required();
   app.add_option("--socket", config.control_socket, "Unix socket of the local service")
       ->required();
+  app.add_option("--attachments", config.attachments,
+                 "Directory of what attachments remember when this process dies; on tmpfs, "
+                 "SOCKET.attachments by default");
   app.add_option("--http", config.http_address, "HOST:PORT of metrics and health");
   app.add_option("--shards", config.shards, "Threads, each with its own ring and volumes")
       ->check(CLI::Range(1U, static_cast<unsigned>(limits::shards_max)));
@@ -65,6 +68,7 @@ ParsedConfig parse_command_line(int argc, char** argv) {
     const int code = app.exit(error);
     return {std::nullopt, code == 0 ? 0 : kUsage};
   }
+  if (config.attachments.empty()) config.attachments = config.control_socket + ".attachments";
   if (!config.insecure) {
     return refuse(FatalReason::bad_configuration,
                   "transport security is not available in this build: start it with --insecure "

@@ -17,6 +17,7 @@ struct NodeConfig {
   std::string controller;
   std::string control_socket;
   std::string http_address;
+  std::string attachments;     // directory of what attachments remember; on tmpfs
   unsigned shards = 1;
   unsigned memory_mib = 256;   // payload buffers of all shards
   std::string log_level = "info";

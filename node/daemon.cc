@@ -110,6 +110,7 @@ ShardOptions Daemon::shard_options(unsigned index) const {
   options.host.boot = boot_;
   options.host.heartbeats = false;  // the control edge makes them
   options.host.owns = [this, index](VolumeId volume) { return shard_index(volume) == index; };
+  options.attachments = config_.attachments;
   options.transport.source = acceptor_->address();
   options.transport.shard = index;
   return options;

@@ -107,7 +107,19 @@ class LocalNodeService final : public v1::LocalNode::Service {
                     "give an absolute path of at most " +
                         std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
     }
-    const bool served_before = find_served(request->volume()).has_value();
+    // Not asked again: the controller would end what is served here, if it was begun by a process
+    // before this one.
+    if (const auto served = find_served(request->volume())) {
+      const std::string tail = "?socket=" + socket;
+      if (!served->device.ends_with(tail)) {
+        return refuse(*context, grpc::StatusCode::ALREADY_EXISTS, "already_exists", "volume",
+                      request->volume(),
+                      "it is attached here already, as " + served->device + ", detach it first");
+      }
+      response->set_device(served->device);
+      response->set_generation(served->attachment.value());
+      return grpc::Status::OK;
+    }
     const auto channel = controller_.channel();
     if (channel == nullptr) return controller_away();
     const auto stub = v1::VolumeService::NewStub(channel);
@@ -132,7 +144,7 @@ class LocalNodeService final : public v1::LocalNode::Service {
       response->set_generation(granted.generation());
       return grpc::Status::OK;
     }
-    if (!served_before) undo(*stub, *request, granted.generation());
+    undo(*stub, *request, granted.generation());
     if (!attached) {
       return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
                           "the front end did not start in time");

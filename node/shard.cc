@@ -65,6 +65,7 @@ bool Shard::post(std::function<void(Shard&)> call) {
 
 void Shard::serve() {
   parts_->host->start();
+  resume();
   reactor_->run(*this);
   tear_down();
 }
@@ -80,7 +81,7 @@ void Shard::begin_stop() {
   reactor_->wake_at(*this, stop_by_);
   std::vector<VolumeId> volumes;
   for (const auto& [volume, served] : served_) volumes.push_back(volume);
-  for (const VolumeId volume : volumes) end_frontend(volume);
+  for (const VolumeId volume : volumes) end_frontend(volume, false);
   parts_->host->stop(true);
 }
 
@@ -118,6 +119,7 @@ void Shard::on_turn(Instant) {
     if (!again) break;
     if (round + 1 == kRoundsMax) reactor_->again();
   }
+  end_detached();
   parts_->nbd.on_turn();
   parts_->transport.retry_parked();
   if (stopping_ && served_.empty() && host.stopped()) reactor_->stop();
@@ -142,7 +144,7 @@ void Shard::on_control(const control::ToNode& message) {
   const auto found = served_.find(view->volume);
   if (found == served_.end() || found->second.request.view.attachment != view->attachment) return;
   spdlog::info("event=revoked vol={} attachment={}", view->volume_name, view->attachment.value());
-  end_frontend(view->volume);
+  end_frontend(view->volume, true);
 }
 
 // --- front ends ---
@@ -159,8 +161,54 @@ Attached Shard::attach(const AttachRequest& request) {
                     "volume " + view.volume_name + " is attached here already, as " +
                         served.device), {}};
   }
+  std::unique_ptr<io::AttachmentFile> file;
+  if (!options_.attachments.empty()) {
+    auto made = io::AttachmentFile::create(
+        options_.attachments, options_.host.boot,
+        {view, request.socket_path, request.export_name});
+    if (!made) {
+      return {refusal(made.error().code, "the attachment cannot be remembered in " +
+                                             options_.attachments + ": " + made.error().what +
+                                             " " + std::to_string(made.error().a)), {}};
+    }
+    file = std::move(made).value();
+  }
+  return begin_serving(request, std::move(file));
+}
+
+void Shard::resume() {
+  if (options_.attachments.empty()) return;
+  for (const std::string& path : io::AttachmentFile::list(options_.attachments)) {
+    auto file = io::AttachmentFile::open(path, options_.host.boot);
+    if (!file) {
+      spdlog::warn("event=not_resumed file={} reason=\"{}\"", path, file.error().what);
+      continue;
+    }
+    const io::ServedExport before = (*file)->served();
+    if (!options_.host.owns(before.view.volume)) continue;
+    const std::size_t open = (*file)->open_requests().size();
+    AttachRequest request;
+    request.view = before.view;
+    request.socket_path = before.socket_path;
+    request.export_name = before.export_name;
+    const Attached resumed = begin_serving(request, std::move(file).value());
+    if (resumed.outcome.ok()) {
+      spdlog::info("event=resumed vol={} attachment={} device={} unanswered={}",
+                   before.view.volume_name, before.view.attachment.value(), resumed.device, open);
+    } else {
+      spdlog::error("event=not_resumed vol={} reason=\"{}\"", before.view.volume_name,
+                    resumed.outcome.message);
+    }
+  }
+}
+
+Attached Shard::begin_serving(const AttachRequest& request,
+                              std::unique_ptr<io::AttachmentFile> file) {
+  const control::AttachmentView& view = request.view;
   const std::string name = request.export_name.empty() ? view.volume_name : request.export_name;
+  const std::string fresh_path = file != nullptr && !file->continues() ? file->path() : "";
   Served served;
+  served.file = file.get();
   served.request = request;
   served.address = "unix:" + request.socket_path;
   served.device = "nbd+unix:///" + name + "?socket=" + request.socket_path;
@@ -169,19 +217,22 @@ Attached Shard::attach(const AttachRequest& request) {
   if (Status added = parts_->nbd.add_export(served.address, name, *target); !added) {
     const bool taken = added.error().code == Errc::busy;
     const char* socket_taken = "another process, or another shard of this node, serves it";
+    if (!fresh_path.empty()) ::unlink(fresh_path.c_str());
     return {refusal(added.error().code, "cannot serve NBD on " + request.socket_path + ": " +
                                             (taken ? socket_taken : added.error().what)), {}};
   }
   runtime::Attachment* attachment = parts_->host->attach(
       view, [target](std::uint64_t cookie, ClientStatus status, Slot slot) {
         target->on_done(cookie, status, slot);
-      });
+      }, std::move(file));
   served.request.export_name = name;
   const std::string device = served.device;
   const auto [at, fresh] = served_.emplace(view.volume, std::move(served));
   CHECK(fresh);
-  if (attachment == nullptr) {
-    end_frontend(view.volume);
+  if (attachment == nullptr) {  // and its file is closed
+    if (!fresh_path.empty()) ::unlink(fresh_path.c_str());
+    at->second.file = nullptr;
+    end_frontend(view.volume, false);
     return {refusal(Errc::refused,
                     "the attachment of " + view.volume_name +
                         " belongs to an earlier process of this node or has ended, or this node "
@@ -200,14 +251,26 @@ void Shard::detach(VolumeId volume, AttachmentId attachment,
     return done(refusal(Errc::not_found, "no such attachment on this node"));
   }
   found->second.waiting.push_back(std::move(done));
-  end_frontend(volume);
+  end_frontend(volume, true);
+}
+
+// The primary says that the generation was detached, while no controller has told this node.
+void Shard::end_detached() {
+  std::vector<VolumeId> over;
+  for (const auto& [volume, served] : served_) {
+    const runtime::Attachment* attachment = parts_->host->find_attachment(volume);
+    if (!served.leaving && attachment != nullptr && attachment->detached()) over.push_back(volume);
+  }
+  for (const VolumeId volume : over) end_frontend(volume, true);
 }
 
 // Connections end, what is open fails, and when the last answer is there the target goes.
-void Shard::end_frontend(VolumeId volume) {
+void Shard::end_frontend(VolumeId volume, bool ended) {
   Served& served = served_.at(volume);
   if (served.leaving) return;
   served.leaving = true;
+  if (ended && served.file != nullptr) served.file->forget();
+  served.file = nullptr;
   parts_->nbd.remove_export(served.address, served.request.export_name, [this, volume] {
     const auto found = served_.find(volume);
     CHECK(found != served_.end());

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "node/attachment_target.h"
+#include "node/io/attachment_file.h"
 #include "node/frontends/nbd_server.h"
 #include "node/io/pool_replicas.h"
 #include "node/io/tcp_transport.h"
@@ -29,6 +30,7 @@ struct ShardOptions {
   runtime::NodeHostOptions host;
   io::TransportOptions transport;
   Duration stop_deadline{30'000};
+  std::string attachments;  // directory of what attachments remember; empty: they do not
 };
 
 class Shard final : private io::TurnUser, private io::LinkGreeter, private runtime::TimerUser {
@@ -58,15 +60,21 @@ class Shard final : private io::TurnUser, private io::LinkGreeter, private runti
     std::string address;  // of the socket
     std::string device;
     std::unique_ptr<AttachmentTarget> target;
+    io::AttachmentFile* file = nullptr;  // lives as long as its runtime::Attachment
     bool leaving = false;
     std::vector<std::function<void(Outcome)>> waiting;  // for its end
   };
   struct Parts;
 
   void serve();
+  // What an earlier process of this node served is served again, on the same sockets.
+  void resume();
+  Attached begin_serving(const AttachRequest& request, std::unique_ptr<io::AttachmentFile> file);
+  void end_detached();
   void tear_down();
   void begin_stop();
-  void end_frontend(VolumeId volume);
+  // `ended`: the attachment is over, nothing of it is remembered; else the next process goes on.
+  void end_frontend(VolumeId volume, bool ended);
   void on_turn(Instant now) override;
   void on_first_frame(LinkId link, const runtime::Frame& frame) override;
   void on_timer(Instant now) override;

@@ -44,7 +44,7 @@ struct ReplicaRecord {
 struct AttachmentRecord {
   AttachmentId generation;
   NodeId node;
-  ProcessStart node_start;  // the daemon that serves it; its death ends the attachment
+  ProcessStart node_start;  // the daemon's process that it was minted for
   friend bool operator==(const AttachmentRecord&, const AttachmentRecord&) = default;
 };
 

@@ -91,7 +91,8 @@ void Attachment::update(const control::AttachmentView& view) {
     return;  // an older one, late
   }
   view_ = view;
-  if (view.revoked) return end_for_good("detached");
+  state_.on_view(view);
+  if (view.revoked) return end_detached();
   const bool newer = learn(view.epoch, view.primary);
   if (phase_ != Phase::searching && newer && view.epoch > epoch_) {
     give_up_link("the controller named another primary", now);
@@ -222,7 +223,7 @@ void Attachment::handle_reply(const ClientAttachReply& reply, Instant now) {
   if (phase_ != Phase::attaching) return;
   switch (reply.status) {
     case ClientStatus::ok: return become_connected(reply.epoch, now);
-    case ClientStatus::detached: return end_for_good("detached");
+    case ClientStatus::detached: return end_detached();
     case ClientStatus::position_lost:
       return end_for_good("the volume lacks what this attachment has seen");
     case ClientStatus::stale_connection:
@@ -252,7 +253,7 @@ bool Attachment::submit(const ClientIo& io) {
   request.state = RequestState::queued;
   request.slot = SlotRef(shard_.pool, io.slot);
   next_ = RequestNumber{next_.value() + 1};
-  state_.on_request(request.number);
+  state_.on_request({request.number, io.op, io.lba, io.blocks, request.first_submitted});
   ++counters_.submitted;
   if (!in_range(io, view_.size)) {
     finish(request, ClientStatus::out_of_range, {});
@@ -315,7 +316,7 @@ void Attachment::handle_done(const ClientDone& done, SlotRef data, Instant now) 
     case ClientStatus::not_serving: return give_up_link("the primary stepped down", now);
     case ClientStatus::stale_connection:
       return give_up_link("a newer connection took over", now);
-    case ClientStatus::detached: return end_for_good("detached");
+    case ClientStatus::detached: return end_detached();
     case ClientStatus::position_lost:
       return end_for_good("the volume lacks what this attachment has seen");
     case ClientStatus::busy:
@@ -352,12 +353,14 @@ void Attachment::deliver() {
     const std::uint64_t cookie = request.io.cookie;
     const ClientStatus status = request.status;
     const Slot slot = request.slot.release();
+    const RequestNumber number = request.number;
     request.state = RequestState::free;
     while (low_ < next_ && at(low_).state == RequestState::free) {
       low_ = RequestNumber{low_.value() + 1};
     }
     ++(status == ClientStatus::ok ? counters_.completed : counters_.failed);
     done_(cookie, status, slot);
+    state_.on_finished(number);
   }
 }
 
@@ -376,6 +379,11 @@ void Attachment::end_for_good(const char* reason) {
   }
   armed_ = shard_.clock.now();  // the next turn delivers
   shard_.timers.wake_at(*this, *armed_);
+}
+
+void Attachment::end_detached() {
+  detached_ = true;
+  end_for_good("detached");
 }
 
 void Attachment::stop() {

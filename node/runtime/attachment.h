@@ -87,6 +87,8 @@ class Attachment final : public LinkUser, public LocalClient, public TimerUser {
 
   [[nodiscard]] bool connected() const { return phase_ == Phase::connected; }
   [[nodiscard]] bool ended() const { return ended_; }
+  // It ended because its generation is not attached any more.
+  [[nodiscard]] bool detached() const { return detached_; }
   [[nodiscard]] Epoch epoch() const { return epoch_; }  // of the last connection
   [[nodiscard]] std::size_t open() const;               // requests without an answer
   [[nodiscard]] const char* reason() const { return reason_; }
@@ -145,6 +147,7 @@ class Attachment final : public LinkUser, public LocalClient, public TimerUser {
   void send(Request& request);
   void finish(Request& request, ClientStatus status, SlotRef data);
   void end_for_good(const char* reason);
+  void end_detached();
   void check_deadlines(Instant now);
   void deliver();
   void arm_timer(Instant now);
@@ -161,6 +164,7 @@ class Attachment final : public LinkUser, public LocalClient, public TimerUser {
   control::AttachmentView view_;
   bool has_view_ = false;
   bool ended_ = false;
+  bool detached_ = false;
   const char* reason_ = "";
 
   Phase phase_ = Phase::searching;

@@ -10,8 +10,19 @@
 #include <optional>
 
 #include "engine/base/ids.h"
+#include "engine/client.h"
+#include "node/runtime/control_port.h"
 
 namespace seawall::runtime {
+
+// A request without an answer; its time-out runs from the first submission.
+struct OpenRequest {
+  RequestNumber number;
+  ClientOp op = ClientOp::read;
+  Lba lba;
+  BlockCount blocks;
+  Instant first_submitted;
+};
 
 struct AttachmentMemory {
   AttachmentId attachment;
@@ -24,9 +35,13 @@ struct AttachmentMemory {
 class AttachmentState {
  public:
   virtual ~AttachmentState() = default;
+  // True: an earlier life of this generation is remembered here, the numbers go on from it.
+  [[nodiscard]] virtual bool continues() const { return false; }
   virtual AttachmentMemory load() = 0;
+  virtual void on_view(const control::AttachmentView& view) { static_cast<void>(view); }
   virtual void on_connection(ConnectionNumber connection) = 0;
-  virtual void on_request(RequestNumber request) = 0;
+  virtual void on_request(const OpenRequest& request) = 0;
+  virtual void on_finished(RequestNumber request) { static_cast<void>(request); }
   virtual void on_seen(const Position& seen, Epoch proved_by) = 0;
 };
 
@@ -36,8 +51,8 @@ class VolatileAttachmentState final : public AttachmentState {
   explicit VolatileAttachmentState(AttachmentId attachment) { memory_.attachment = attachment; }
   AttachmentMemory load() override { return memory_; }
   void on_connection(ConnectionNumber connection) override { memory_.connection = connection; }
-  void on_request(RequestNumber request) override {
-    memory_.next_request = RequestNumber{request.value() + 1};
+  void on_request(const OpenRequest& request) override {
+    memory_.next_request = RequestNumber{request.number.value() + 1};
   }
   void on_seen(const Position& seen, Epoch proved_by) override {
     memory_.seen = seen;

@@ -6,6 +6,7 @@ earlier client, whose open writes may or may not be there):
   start   begin the random load        stop    let it run dry
   count   how much has completed       check   run dry, flush, read every block back
   dump    what may be in each block, without waiting for what is open
+  reconnect  from now on a lost connection is made anew, and what is open is asked again, in order
   quit    end
 Each is answered by one line of JSON on standard output; {"error": ...} when something was wrong.
 
@@ -46,8 +47,11 @@ class Client:
         self.blocks, self.depth, self.seed, self.flush_every = blocks, depth, seed, flush_every
         self.rate = rate
         self.random = random.Random(seed)
+        self.uri = uri
         self.handle = nbd.NBD()
         self.handle.connect_uri(uri)
+        self.reconnecting = False
+        self.reconnects = 0
         self.settled = [0] * blocks  # sequence completed last; 0: never written
         self.maybe = {}              # block: sequence of an earlier client's open write
         self.busy = {}               # cookie -> (kind, block, sequence, buffer, begin)
@@ -78,8 +82,11 @@ class Client:
         self.since_flush += 1
         data = nbd.Buffer.from_bytearray(bytearray(content(block, self.sequence, self.seed)))
         fua = nbd.CMD_FLAG_FUA if self.random.random() < 0.05 else 0
+        self.write(block, self.sequence, data, fua)
+
+    def write(self, block, sequence, data, fua=0):
         cookie = self.handle.aio_pwrite(data, block * BLOCK, flags=fua)
-        self.put("write", block, self.sequence, data, cookie)
+        self.put("write", block, sequence, data, cookie)
 
     def read(self, block):
         data = nbd.Buffer(BLOCK)
@@ -90,14 +97,45 @@ class Client:
             self.taken.add(block)
         self.busy[cookie] = (kind, block, sequence, data, time.monotonic())
 
+    def lost(self):
+        return self.reconnecting and (self.handle.aio_is_dead() or self.handle.aio_is_closed())
+
+    def reconnect(self):
+        """A new connection to the same socket; what had no answer is asked again, oldest first."""
+        deadline = time.monotonic() + 60
+        while True:
+            self.handle = nbd.NBD()
+            try:
+                self.handle.connect_uri(self.uri)
+                break
+            except nbd.Error as error:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"cannot reconnect: {error.string}") from error
+                time.sleep(0.05)  # the pause between two attempts
+        self.reconnects += 1
+        again, self.busy = list(self.busy.values()), {}
+        for kind, block, sequence, data, _ in again:
+            if kind == "write":
+                self.write(block, sequence, data)
+            elif kind == "read":
+                self.read(block)
+            else:
+                self.put("flush", None, 0, None, self.handle.aio_flush())
+
     def reap(self, milliseconds):
-        self.handle.poll(milliseconds)
+        try:
+            self.handle.poll(milliseconds)
+        except nbd.Error:
+            if not self.lost():
+                raise
         for cookie in list(self.busy):
             kind, block, sequence, data, begin = self.busy[cookie]
             try:
                 if not self.handle.aio_command_completed(cookie):
                     continue
             except nbd.Error as error:
+                if self.lost():
+                    continue
                 raise AssertionError(f"{kind} of block {block} failed: {error.string}") from error
             del self.busy[cookie]
             now = time.monotonic()
@@ -110,6 +148,8 @@ class Client:
                 self.maybe.pop(block, None)
             elif kind == "read":
                 self.verify(block, bytes(data.to_bytearray()))
+        if self.lost():
+            self.reconnect()
 
     def verify(self, block, data):
         other = self.maybe.pop(block, None)
@@ -145,8 +185,12 @@ class Client:
             return {"completed": self.completed}
         if word == "check":
             return self.check()
+        if word == "reconnect":
+            self.reconnecting = True
+            return {"reconnecting": True}
         if word == "count":
-            return {"completed": self.completed, "longest_gap_s": round(self.longest_gap, 3)}
+            return {"completed": self.completed, "longest_gap_s": round(self.longest_gap, 3),
+                    "reconnects": self.reconnects}
         if word == "dump":
             still_open = {block: sequence for kind, block, sequence, _, _ in self.busy.values()
                           if kind == "write"}
@@ -165,7 +209,12 @@ class Client:
                 if now < self.next_at:
                     break
                 self.next_at = max(self.next_at, now - 0.1) + 1 / self.rate
-            self.submit()
+            try:
+                self.submit()
+            except nbd.Error:
+                if not self.lost():
+                    raise
+                self.reconnect()
         self.reap(5 if self.rate else 50)
 
 
