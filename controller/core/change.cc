@@ -81,7 +81,8 @@ std::optional<Change> plan_replacement(const VolumeRecord& record, const VolumeS
   std::vector<PlacementNode> places;
   for (const auto& [id, node] : nodes) {
     const bool holds = std::ranges::any_of(
-        record.replicas, [node_id = id](const ReplicaRecord& each) { return each.node == node_id; });
+        record.replicas,
+        [node_id = id](const ReplicaRecord& each) { return each.node == node_id; });
     if (holds || node.session == 0 || !is_alive(nodes, id, now, options)) continue;
     places.push_back(PlacementNode{id, node.free_bytes, 0});
   }

@@ -1,4 +1,5 @@
-// AttachmentFile: what one attachment must remember beyond its daemon, in a file mapped into memory.
+// AttachmentFile: what one attachment must remember beyond its daemon, in a file mapped into
+// memory.
 //
 // Purpose: runtime::AttachmentState on tmpfs. The file says what was served where (so that the next
 // daemon serves it again by itself), the position that has been seen, the connection number and the

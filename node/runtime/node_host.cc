@@ -243,9 +243,9 @@ Attachment* NodeHost::attach(const control::AttachmentView& view, Attachment::Do
                              std::unique_ptr<AttachmentState> state) {
   if (stopping_ || attachments_.contains(view.volume)) return nullptr;
   if (attachments_.size() >= attachments_max) return nullptr;
-  // Without the memory of its earlier life an attachment numbers its requests from 1 on: a second life of the
-  // same generation, here or in the process before this one, would reuse numbers that mean other
-  // requests.
+  // Without the memory of its earlier life an attachment numbers its requests from 1 on: a second
+  // life of the same generation, here or in the process before this one, would reuse numbers that
+  // mean other requests.
   const bool of_another_process =
       view.holder_start != ProcessStart{} && view.holder_start != options_.process_start;
   AttachmentId& newest = newest_attachment_[view.volume];

@@ -195,7 +195,8 @@ TEST_F(IoAttachmentFile, A_path_that_does_not_fit_and_a_directory_that_cannot_be
   served.socket_path = std::string(300, 'x');
   EXPECT_FALSE(AttachmentFile::create(directory_, this_boot, served).has_value());
   write_bytes(directory_ + "/file", "");
-  EXPECT_FALSE(AttachmentFile::create(directory_ + "/file/x", this_boot, some_export()).has_value());
+  EXPECT_FALSE(
+      AttachmentFile::create(directory_ + "/file/x", this_boot, some_export()).has_value());
   EXPECT_TRUE(AttachmentFile::list(directory_).empty());
   EXPECT_TRUE(AttachmentFile::list(directory_ + "/none").empty());
 }
