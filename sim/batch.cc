@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cinttypes>
 #include <csignal>
@@ -25,7 +26,8 @@ struct Report {
   Micros simulated = 0;
   WorkloadStats workload;
   NetworkStats network;
-  std::array<std::uint64_t, 7> counters{};
+  std::array<std::uint64_t, 8> counters{};
+  std::uint64_t probes = 0;
 };
 
 // What the check hook needs; one worker runs one seed at a time.
@@ -56,26 +58,45 @@ Report report_of(const RunResult& result) {
   report.simulated = result.simulated;
   report.workload = result.workload;
   report.network = result.network;
-  report.counters = {result.crashes, result.power_losses, result.partitions, result.failovers,
-                     result.rewinds, result.catch_ups,    result.rebuilds};
+  report.counters = {result.crashes,   result.power_losses,      result.partitions,
+                     result.failovers, result.rewinds,           result.catch_ups,
+                     result.rebuilds,  result.operations_checked};
+  report.probes = result.probes.bits();
   return report;
+}
+
+// Runs the seed twice more and compares event by event.
+std::string name_difference(const RunOptions& options, const Trace& one, const Trace& other) {
+  const auto differ = std::mismatch(one.checkpoints().begin(), one.checkpoints().end(),
+                                    other.checkpoints().begin(), other.checkpoints().end());
+  const auto good = static_cast<std::uint64_t>(differ.first - one.checkpoints().begin());
+  Trace first(true), second(false);
+  current.trace = &first;
+  run_seed(options, first);
+  second.set_reference(&first);
+  current.trace = &second;
+  run_seed(options, second);
+  return "the second run was another one, within " + std::to_string(Trace::checkpoint_every) +
+         " events of event " + std::to_string(good * Trace::checkpoint_every) + ": " +
+         (second.first_difference().empty() ? "two further runs agreed"
+                                            : second.first_difference());
 }
 
 Report run_one(std::uint64_t seed, const BatchOptions& batch, bool print) {
   const RunOptions options = draw_options(seed, batch.overrides);
-  Trace trace(batch.check_determinism);
+  Trace trace(false);
   trace.set_live(batch.print_trace);
   trace.set_details(batch.details);
   current = Current{&options, &batch, &trace};
   RunResult result = run_seed(options, trace);
   if (result.failure == Failure::none && batch.check_determinism) {
     Trace second(false);
-    second.set_reference(&trace);
     current.trace = &second;
     const RunResult again = run_seed(options, second);
-    if (again.hash != result.hash || again.failure != result.failure) {
+    if (again.hash != result.hash || again.failure != result.failure ||
+        second.checkpoints() != trace.checkpoints()) {
       result.failure = Failure::determinism;
-      result.text = "the second run was another one: " + second.first_difference();
+      result.text = name_difference(options, trace, second);
     }
   }
   if (result.failure != Failure::none && print) {
@@ -178,6 +199,8 @@ void add_report(BatchResult& result, const Report& report) {
   sum.rewinds += report.counters[4];
   sum.catch_ups += report.counters[5];
   sum.rebuilds += report.counters[6];
+  sum.operations_checked += report.counters[7];
+  for (std::size_t i = 0; i < probe_count; ++i) result.probes[i] += report.probes >> i & 1;
 }
 
 // A worker has ended: as it should, or in the middle of a seed.

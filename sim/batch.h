@@ -37,6 +37,7 @@ struct BatchResult {
   Micros simulated = 0;
   std::uint64_t hash = 0;  // over the hashes of all seeds, in their order
   RunResult sum;           // of the counters
+  ProbeCounts probes{};
 };
 
 BatchResult run_batch(const BatchOptions& options);

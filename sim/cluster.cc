@@ -13,10 +13,11 @@ constexpr std::uint64_t blocking_changes_max = 40;
 }  // namespace
 
 Cluster::Cluster(Scheduler& scheduler, Trace& trace, Verdict& verdict, const RunOptions& options,
-                 Prng prng)
+                 Prng prng, Probes* probes)
     : scheduler_(scheduler),
       trace_(trace),
       verdict_(verdict),
+      probes_(probes != nullptr ? *probes : own_probes_),
       options_(options),
       prng_(prng),
       network_(scheduler, trace, prng_.fork()),
@@ -79,7 +80,7 @@ void Cluster::start(NodeNumber node) {
   }
   if (prng_.chance(options_.faults.new_address) && may_crash_) draw_address(node);
   const Process::World world_of_run{scheduler_, trace_,   network_,   control_net_,
-                                    options_,   verdict_, recoveries_};
+                                    options_,   verdict_, recoveries_, probes_};
   m.process = std::make_unique<Process>(world_of_run, node, m.clock, m.boots, m.disks,
                                         node <= options_.nodes, m.prng.fork());
   owners_[m.process->owner()] = node;
@@ -216,17 +217,47 @@ void Cluster::note_recoveries() {
 
 // --- looking ---
 
+// Rare states that can be seen from outside.
+void Cluster::probe(const runtime::VolumeHost& host, std::map<VolumeId, int>& primaries) {
+  const ReplicaFacts& facts = host.core()->facts();
+  const ReplicaStatus& status = host.core()->status();
+  if (!facts.intact) SOMETIMES(probes_, intact_lost);
+  if (facts.marker.has_value()) SOMETIMES(probes_, marker_seen);
+  if (facts.marks.trimmed > Lsn{0}) SOMETIMES(probes_, log_trimmed);
+  if (facts.marks.trimmed > Lsn{8 * limits::segments_per_log * 16}) SOMETIMES(probes_, log_lapped);
+  if (facts.damage == Damage::unknown_records) SOMETIMES(probes_, damage_unknown);
+  if (facts.damage == Damage::regressed) SOMETIMES(probes_, damage_regressed);
+  if (facts.damage == Damage::base_untrusted) SOMETIMES(probes_, damage_base);
+  if (status.role == Role::stepped_down) SOMETIMES(probes_, stepped_down);
+  if (status.epoch >= Epoch{4}) SOMETIMES(probes_, four_epochs);
+  if (status.epoch >= Epoch{10}) SOMETIMES(probes_, ten_epochs);
+  if (status.log_failed) SOMETIMES(probes_, log_failed);
+  if (status.role == Role::primary && ++primaries[status.volume] > 1) {
+    SOMETIMES(probes_, stale_primary);
+  }
+  for (const PeerStatus& peer : status.peers) {
+    if (peer.state == ReplicaState::proving) SOMETIMES(probes_, proving);
+    if (peer.state == ReplicaState::failed) SOMETIMES(probes_, peer_failed);
+    if (peer.state == ReplicaState::unreachable) SOMETIMES(probes_, peer_unreachable);
+  }
+}
+
 void Cluster::sample() {
+  if (volumes_.size() > 1) SOMETIMES(probes_, several_volumes);
+  if (network_.stats().held > 0) SOMETIMES(probes_, half_open);
+  std::map<VolumeId, int> primaries;
   for (const auto& m : machines_) {
     if (m->process == nullptr) continue;
-    m->process->host().for_each_replica([this](runtime::VolumeHost& host) {
+    m->process->host().for_each_replica([&](runtime::VolumeHost& host) {
       if (host.core() == nullptr || host.state() != runtime::VolumeHost::State::open) return;
       if (!options_.is_v2()) return;
       OneLineage& lineage = lineages_.try_emplace(host.volume(), verdict_).first->second;
       lineage.sample(host.core()->facts());
       lineage.sample(host.core()->status());
+      probe(host, primaries);
     });
   }
+  if (primaries.size() < volumes_.size()) SOMETIMES(probes_, no_primary);
   note_recoveries();
 }
 

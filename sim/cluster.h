@@ -27,7 +27,7 @@ namespace seawall::sim {
 class Cluster final : public VolumeClient::Machines {
  public:
   Cluster(Scheduler& scheduler, Trace& trace, Verdict& verdict, const RunOptions& options,
-          Prng prng);
+          Prng prng, Probes* probes = nullptr);
   ~Cluster() override;
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -96,11 +96,14 @@ class Cluster final : public VolumeClient::Machines {
   [[nodiscard]] std::string what_is_not_in_sync(const VolumeClient& volume) const;
   void note_recoveries();
   void draw_address(NodeNumber node);
+  void probe(const runtime::VolumeHost& host, std::map<VolumeId, int>& primaries);
   void after_task(Owner owner);
 
   Scheduler& scheduler_;
   Trace& trace_;
   Verdict& verdict_;
+  Probes own_probes_;  // when nobody asks
+  Probes& probes_;
   const RunOptions options_;
   Prng prng_;
   Network network_;

@@ -1,4 +1,6 @@
 // seawall-sim: many seeds of a whole cluster in one thread. README.md says how to read it.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -10,6 +12,7 @@
 #include <string_view>
 
 #include "sim/batch.h"
+#include "sim/report.h"
 #include "sim/generations/compare.h"
 
 namespace seawall::sim {
@@ -27,16 +30,21 @@ constexpr const char* usage =
     "  --with KIND,...                 every run has these kinds of faults; --list-faults shows "
     "all\n"
     "  --beyond                        more damage than tolerated: only wrong bytes count\n"
+    "  --probes                        ends with a table of the rare states that were reached\n"
+    "  --demand-probes                 fails (36) if one of them was not\n"
+    "  --report FILE                   writes what was run and reached as JSON\n"
     "  --mutant-expected               this build is a wrong one: succeeds iff some seed fails\n"
     "seawall-sim compare [--html FILE]  generations compared; --help says more\n"
     "  --canary                        plants nondeterminism: --check-determinism must find it\n"
     "exit status: 0 all seeds good; 2 usage; 31 safety, 32 liveness, 33 determinism, 34 crash "
     "(the\n"
-    "worst kind counts); 35 a mutant survived\n";
+    "worst kind counts); 35 a mutant survived; 36 a probe was never reached\n";
 
 struct Arguments {
   BatchOptions batch;
   bool mutant_expected = false;
+  bool probes = false, demand_probes = false;
+  std::string report;
 };
 
 bool number(const char* text, std::uint64_t& out) {
@@ -90,6 +98,9 @@ bool take_value(std::string_view name, const char* value, Arguments& arguments) 
     batch.overrides.nodes = static_cast<std::uint32_t>(nodes);
   } else if (name == "--log-bytes") {
     batch.overrides.log_bytes = take_number("--log-bytes", value);
+  } else if (name == "--report") {
+    if (value == nullptr) refuse("wants a file", "--report");
+    arguments.report = value;
   } else if (name == "--with") {
     if (value == nullptr) refuse("wants kinds of faults", "--with");
     take_kinds(value, batch.overrides.with);
@@ -118,6 +129,10 @@ Arguments parse(int argc, char** argv) {
       batch.stop_at_first = true;
     } else if (name == "--no-faults") {
       batch.overrides.no_faults = true;
+    } else if (name == "--probes") {
+      arguments.probes = true;
+    } else if (name == "--demand-probes") {
+      arguments.probes = arguments.demand_probes = true;
     } else if (name == "--beyond") {
       batch.overrides.beyond = true;
     } else if (name == "--list-faults") {
@@ -165,6 +180,14 @@ void print_sums(const BatchResult& result) {
               sum.failovers, sum.rewinds, sum.catch_ups, sum.rebuilds);
 }
 
+void write_report(const Arguments& arguments, const BatchResult& result, const RealTime& time) {
+  std::FILE* file = std::fopen(arguments.report.c_str(), "w");
+  if (file == nullptr) refuse("cannot be written", arguments.report.c_str());
+  const std::string text = report_json(arguments.batch, result, time);
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::fclose(file);
+}
+
 }  // namespace
 
 int run_main(int argc, char** argv) {
@@ -175,7 +198,15 @@ int run_main(int argc, char** argv) {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - began);
   const auto real_ms = static_cast<std::uint64_t>(took.count() > 0 ? took.count() : 1);
+  rusage used{};
+  getrusage(RUSAGE_CHILDREN, &used);  // all seeds run in children
+  const auto cpu_ms = static_cast<std::uint64_t>(
+      (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 +
+      (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000);
+  const RealTime time{real_ms, std::max<std::uint64_t>(cpu_ms, 1)};
   print_sums(result);
+  if (arguments.probes) print_probes(stdout, result);
+  if (!arguments.report.empty()) write_report(arguments, result, time);
   if (arguments.mutant_expected) {
     if (result.failed > 0) {
       std::printf("mutant killed by seed %" PRIu64 "\n", result.first_failed_seed);
@@ -184,12 +215,16 @@ int run_main(int argc, char** argv) {
     std::printf("mutant survived %" PRIu64 " seeds\n", result.seeds);
     return 35;
   }
+  const std::uint64_t times = arguments.batch.check_determinism ? 2 : 1;  // every seed ran so often
   std::printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " crash, %" PRIu64
               " safety, %" PRIu64 " liveness, %" PRIu64 " determinism, %" PRIu64 " events, %" PRIu64
-              " simulated s, %" PRIu64 " events/s, hash %016" PRIx64 "\n",
+              " simulated s, %" PRIu64 " events/s a core, %" PRIu64
+              " x real time a core, hash %016" PRIx64 "\n",
               result.seeds, result.failed, result.crash, result.safety, result.liveness,
               result.determinism, result.events, result.simulated / seconds,
-              result.events * 1000 / real_ms, result.hash);
+              times * result.events * 1000 / time.cpu_ms,
+              times * result.simulated / ms / time.cpu_ms, result.hash);
+  if (arguments.demand_probes && result.failed == 0 && probes_missed(result) > 0) return 36;
   return exit_status(result);
 }
 

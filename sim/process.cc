@@ -143,9 +143,31 @@ class Process::Watcher final : public runtime::StepWatcher {
  private:
   void count(const Command& command) {
     Recoveries& recoveries = world_.recoveries;
-    if (std::holds_alternative<command::RewindLog>(command)) ++recoveries.rewinds;
-    if (std::holds_alternative<command::StreamLog>(command)) ++recoveries.catch_ups;
-    if (std::holds_alternative<command::PrepareRebuild>(command)) ++recoveries.rebuilds;
+    Probes& probes = world_.probes;
+    if (std::holds_alternative<command::RewindLog>(command)) {
+      ++recoveries.rewinds;
+      SOMETIMES(probes, rewind);
+    } else if (std::holds_alternative<command::StreamLog>(command)) {
+      ++recoveries.catch_ups;
+      SOMETIMES(probes, catch_up);
+    } else if (const auto* prepare = std::get_if<command::PrepareRebuild>(&command)) {
+      ++recoveries.rebuilds;
+      SOMETIMES(probes, rebuild);
+      if (prepare->floor.has_value()) SOMETIMES(probes, floor_stored);
+    } else if (std::holds_alternative<command::FreezeBase>(command)) {
+      SOMETIMES(probes, frozen_base);
+    } else if (std::holds_alternative<command::RefuseFence>(command)) {
+      SOMETIMES(probes, fence_refused);
+    } else if (std::holds_alternative<command::RefuseAssignment>(command)) {
+      SOMETIMES(probes, assignment_refused);
+    } else if (std::holds_alternative<command::Propose>(command)) {
+      SOMETIMES(probes, configuration_proposed);
+    } else if (std::holds_alternative<command::RequestFailover>(command)) {
+      SOMETIMES(probes, failover_asked);
+    } else if (const auto* super = std::get_if<command::WriteSuper>(&command)) {
+      if (super->clear_floor) SOMETIMES(probes, floor_cleared);
+      if (super->intact == true) SOMETIMES(probes, intact_restored);
+    }
   }
   void note(const TraceWriter& text) {
     world_.trace.note(world_.scheduler.now(), node_, std::string(text.text()));

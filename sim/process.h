@@ -21,6 +21,7 @@
 #include "sim/network.h"
 #include "sim/options.h"
 #include "sim/ports.h"
+#include "sim/probes.h"
 #include "sim/verdict.h"
 #include "sim/workload.h"
 
@@ -40,6 +41,7 @@ class Process {
     const RunOptions& options;
     Verdict& verdict;
     Recoveries& recoveries;
+    Probes& probes;
   };
 
   struct ClockOf {

@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint64_t events_max = 20'000'000;  // a run that does more than this never ends
 constexpr Micros setup_limit = 60 * seconds;
 constexpr Micros look_every = 10 * ms;
+constexpr Micros look_rarely = 100 * ms;
 
 class Run {
  public:
@@ -23,7 +24,7 @@ class Run {
       : options_(options),
         trace_(trace),
         prng_(options.seed ^ 0x5ea3a11c0deull),
-        cluster_(scheduler_, trace_, verdict_, options, prng_.fork()),
+        cluster_(scheduler_, trace_, verdict_, options, prng_.fork(), &probes_),
         nemesis_(scheduler_, cluster_, prng_.fork(), options.faults),
         disk_nemesis_(scheduler_, cluster_, prng_.fork(), options.disk_faults) {
     for (std::size_t i = 0; i < cluster_.volumes(); ++i) {
@@ -32,6 +33,7 @@ class Run {
       auto workload = std::make_unique<Workload>(
           scheduler_, trace_, verdict_, prng_.fork(), volume.options().workload,
           volume.options().write_cache == "none", OpNumber{i} << 40);
+      workload->set_probes(probes_);
       workload->set_loss_allowed(
           [this, &volume] { return options_.beyond || volume.loss_allowed(); });
       workload->set_made_durable([this] { nemesis_.strike_after_flush(); });
@@ -98,7 +100,8 @@ class Run {
   // Every few milliseconds somebody looks at all replicas.
   void look() {
     cluster_.sample();
-    scheduler_.after(look_every, world, [this] { look(); });
+    scheduler_.after(scheduler_.now() < quiet_until_ ? look_rarely : look_every, world,
+                     [this] { look(); });
   }
 
   // What the harness must find: the trace depends on an address.
@@ -127,6 +130,7 @@ class Run {
   // A process stands still for long: its world goes on with next to no load, and then for a while.
   void rest_for(Micros time) {
     chaos_end_ += time;
+    quiet_until_ = scheduler_.now() + time;
     for (auto& workload : workloads_) workload->stop_issuing();
     scheduler_.after(time > 5 * seconds ? time - 5 * seconds : 0, world, [this] {
       if (scheduler_.now() >= chaos_end_) return;
@@ -246,13 +250,28 @@ class Run {
     read_back("after the loss of all power");
   }
 
+  // I2, I3 over everything that clients have seen.
+  void check_histories() {
+    for (std::size_t i = 0; i < workloads_.size(); ++i) {
+      const std::string wrong = workloads_[i]->log().check();
+      if (wrong.empty()) continue;
+      verdict_.fail(Failure::safety,
+                    "not linearizable: " + cluster_.volume(i).name() + ": " + wrong);
+    }
+  }
+
   RunResult result() {
+    check_histories();
     if (verdict_.failed()) {
       trace_.add(TraceRecord{scheduler_.now(), What::verdict, 0,
                              static_cast<std::uint64_t>(verdict_.failure())});
     }
     trace_.close();
     RunResult result;
+    result.probes = probes_;
+    for (const auto& workload : workloads_) {
+      result.operations_checked += workload->log().operations();
+    }
     result.seed = options_.seed;
     result.failure = verdict_.failure();
     result.text = verdict_.text();
@@ -277,6 +296,7 @@ class Run {
   Trace& trace_;
   Prng prng_;
   Verdict verdict_;
+  Probes probes_;
   Scheduler scheduler_;
   std::vector<std::unique_ptr<Workload>> workloads_;  // outlive the devices that answer to them
   Cluster cluster_;
@@ -284,6 +304,7 @@ class Run {
   DiskNemesis disk_nemesis_;
   std::uint64_t failovers_ = 0;
   Micros chaos_end_ = 0;
+  Micros quiet_until_ = 0;  // somebody stands still for long
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sim/options.h"
+#include "sim/probes.h"
 #include "sim/trace.h"
 #include "sim/verdict.h"
 #include "sim/workload.h"
@@ -29,6 +30,8 @@ struct RunResult {
   std::uint64_t crashes = 0, power_losses = 0, partitions = 0, failovers = 0;
   std::uint64_t rewinds = 0, catch_ups = 0,
                 rebuilds = 0;  // orders; a catch-up is one read of the log
+  std::uint64_t operations_checked = 0;  // by the exact checker of linearizability
+  Probes probes;
 };
 
 RunResult run_seed(const RunOptions& options, Trace& trace);

@@ -94,7 +94,7 @@ void Trace::add(const TraceRecord& record) {
   hash_ = mix64(hash_, (static_cast<std::uint64_t>(record.what) << 32) | record.node);
   hash_ = mix64(mix64(mix64(mix64(hash_, record.a), record.b), record.c), record.d);
   if (reference_ != nullptr && difference_.empty()) compare(record);
-  ++count_;
+  if (++count_ % checkpoint_every == 0) checkpoints_.push_back(hash_);
   put(Line{record, {}});
 }
 

@@ -72,6 +72,7 @@ std::string render(const TraceRecord& record);
 class Trace {
  public:
   static constexpr std::size_t tail_max = 4096;
+  static constexpr std::uint64_t checkpoint_every = 4096;  // events
 
   explicit Trace(bool keep_all) : keep_all_(keep_all) {}
 
@@ -79,6 +80,9 @@ class Trace {
   void set_live(bool live) { live_ = live; }
   // Compares with the trace of an earlier run as records arrive.
   void set_reference(const Trace* reference) { reference_ = reference; }
+
+  // The hash after every checkpoint_every events; two runs of one seed agree in all of them.
+  [[nodiscard]] const std::vector<std::uint64_t>& checkpoints() const { return checkpoints_; }
 
   void add(const TraceRecord& record);
   // With details, sentences (engine events and commands) are kept, too. They cost much and are no
@@ -116,6 +120,7 @@ class Trace {
   std::uint64_t put_ = 0;    // lines, sentences included
   std::vector<Line> lines_;  // ring of tail_max, or everything
   std::string difference_;
+  std::vector<std::uint64_t> checkpoints_;
 };
 
 }  // namespace seawall::sim

@@ -48,7 +48,10 @@ Workload::Workload(Scheduler& scheduler, Trace& trace, Verdict& verdict, Prng pr
 void Workload::serve(BlockDevice& device, bool fresh) {
   device_ = &device;
   ++device_generation_;
-  if (fresh) oracle_.client_reborn();
+  if (!fresh) return;
+  if (probes_ != nullptr && device_generation_ > 1) SOMETIMES(*probes_, client_reborn);
+  oracle_.client_reborn();
+  log_.client_reborn();
 }
 
 void Workload::client_died() {
@@ -58,6 +61,8 @@ void Workload::client_died() {
   open_.clear();
   for (const auto& [op, entry] : open) {
     ++stats_.unanswered;
+    if (probes_ != nullptr) SOMETIMES(*probes_, write_unanswered);
+    note_end(entry.request, Ended::unanswered, {});
     switch (entry.request.kind) {
       case ClientOp::read: static_cast<void>(oracle_.end_read(op, Ended::unanswered, {})); break;
       case ClientOp::flush: oracle_.end_flush(op, Ended::unanswered); break;
@@ -125,6 +130,7 @@ bool Workload::submit(IoRequest request, std::function<void(bool)> then) {
   if (device_ == nullptr) return false;
   request.op = ++last_op_;
   const OpNumber op = request.op;
+  log_.begin(op);
   switch (request.kind) {
     case ClientOp::read: oracle_.begin_read(op, request.lba, request.blocks); break;
     case ClientOp::flush: oracle_.begin_flush(op); break;
@@ -143,6 +149,7 @@ bool Workload::submit(IoRequest request, std::function<void(bool)> then) {
       });
   if (!taken) {  // never asked: it is as if it had failed before it could do anything
     open_.erase(op);
+    log_.forget(op);
     if (request.kind == ClientOp::read) {
       static_cast<void>(oracle_.end_read(op, Ended::failed, {}));
     } else if (request.kind == ClientOp::flush) {
@@ -178,6 +185,18 @@ void Workload::answered(OpNumber op, ClientStatus status, std::span<const std::b
   if (issuing_ && !entry.then) arm(prng_.below(options_.think_max + 1));
 }
 
+void Workload::note_end(const IoRequest& request, Ended how, std::span<const std::byte> data) {
+  switch (request.kind) {
+    case ClientOp::read: return log_.end_read(request.op, request.lba, data, how);
+    case ClientOp::flush: return log_.forget(request.op);
+    case ClientOp::write:
+    case ClientOp::discard:
+    case ClientOp::write_zeroes:
+      return log_.end_write(request.op, request.lba, request.blocks,
+                            request.kind != ClientOp::write, how);
+  }
+}
+
 void Workload::wrong(const std::string& what) {
   if (on_wrong_) on_wrong_(what);
   else verdict_.fail(Failure::safety, what);
@@ -187,6 +206,7 @@ void Workload::judge(const IoRequest& request, ClientStatus status,
                      std::span<const std::byte> data) {
   const Ended how = status == ClientStatus::ok ? Ended::ok : Ended::failed;
   ++(how == Ended::ok ? stats_.ok : stats_.failed);
+  note_end(request, how, data);
   if (request.kind == ClientOp::read) {
     std::string wrong = oracle_.end_read(request.op, how, data);
     if (!wrong.empty()) {
@@ -210,6 +230,8 @@ void Workload::judge(const IoRequest& request, ClientStatus status,
               "than the configuration tolerates");
       }
       oracle_.unflushed_data_was_lost();
+      log_.loss();
+      if (probes_ != nullptr) SOMETIMES(*probes_, position_lost);
       if (device_gone_) device_gone_(status);
       return;
     case ClientStatus::detached:

@@ -13,7 +13,9 @@
 
 #include "engine/client.h"
 #include "sim/options.h"
+#include "sim/checkers/block_log.h"
 #include "sim/oracle.h"
+#include "sim/probes.h"
 #include "sim/trace.h"
 #include "sim/verdict.h"
 
@@ -64,7 +66,11 @@ class Workload {
   // Nobody will answer what is in flight.
   void client_died();
   // The dead client may have lost completed, unflushed data: the next one starts after the loss.
-  void forgive_loss() { oracle_.unflushed_data_was_lost(); }
+  void forgive_loss() {
+    oracle_.unflushed_data_was_lost();
+    log_.loss();
+  }
+  void set_probes(Probes& probes) { probes_ = &probes; }
 
   void start_issuing();
   void stop_issuing() { issuing_ = false; }
@@ -81,6 +87,7 @@ class Workload {
 
   [[nodiscard]] const WorkloadStats& stats() const { return stats_; }
   [[nodiscard]] const Oracle& oracle() const { return oracle_; }
+  [[nodiscard]] const BlockLog& log() const { return log_; }
   [[nodiscard]] Micros last_ok() const { return last_ok_; }
 
  private:
@@ -93,6 +100,7 @@ class Workload {
   void issue_one();
   IoRequest draw();
   void wrong(const std::string& what);
+  void note_end(const IoRequest& request, Ended how, std::span<const std::byte> data);
   void answered(OpNumber op, ClientStatus status, std::span<const std::byte> data);
   void judge(const IoRequest& request, ClientStatus status, std::span<const std::byte> data);
   void next_sweep_read();
@@ -103,6 +111,8 @@ class Workload {
   Prng prng_;
   WorkloadOptions options_;
   Oracle oracle_;
+  BlockLog log_;
+  Probes* probes_ = nullptr;
   LossAllowed loss_allowed_;
   DeviceGone device_gone_;
   std::function<void(const std::string&)> on_wrong_;

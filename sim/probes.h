@@ -1,0 +1,84 @@
+// Probes: rare states that a batch of seeds must have seen, or the seeds test less than they seem.
+//
+// Purpose: SOMETIMES(probes, name) says that this run has reached the state; over a batch each
+// probe counts the seeds that did. One that no seed of a soak reached is a failure of the soak: the
+// workload, the faults or the product no longer go there.
+// Life cycle: one run. Thread: the run's. Bounded: a bit a probe.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace seawall::sim {
+
+#define SEAWALL_SIM_PROBES(X)                                                       \
+  X(rewind, "a replica gave up records of another history")                        \
+  X(catch_up, "a replica was brought up from the log")                              \
+  X(rebuild, "a replica was rebuilt")                                               \
+  X(frozen_base, "a source froze its base")                                         \
+  X(floor_stored, "a floor was stored")                                             \
+  X(floor_cleared, "and reached again")                                             \
+  X(intact_lost, "a replica opened without its intact bit")                         \
+  X(intact_restored, "a barrier gave the intact bit back")                          \
+  X(fence_refused, "a fence of a lower epoch was refused")                          \
+  X(assignment_refused, "an assignment was refused by its winner")                  \
+  X(configuration_proposed, "a primary proposed a smaller or larger set")           \
+  X(failover_asked, "a primary asked for its own replacement")                      \
+  X(stale_primary, "two processes held the role of primary at a time")              \
+  X(stepped_down, "a primary stepped down")                                         \
+  X(proving, "a session waited for its barrier")                                    \
+  X(peer_failed, "a primary took a peer for failed")                                \
+  X(peer_unreachable, "a primary could not reach a peer")                           \
+  X(marker_seen, "a replica with a rebuild under way was seen")                     \
+  X(log_trimmed, "a log began behind record 1")                                     \
+  X(log_lapped, "every segment of a log was used twice")                            \
+  X(four_epochs, "a volume reached its fourth epoch")                               \
+  X(ten_epochs, "a volume reached its tenth epoch")                                 \
+  X(damage_unknown, "a log held records that did not verify")                       \
+  X(damage_regressed, "a log was shorter than it had proved to be")                 \
+  X(damage_base, "a base was not to be trusted")                                    \
+  X(log_failed, "a disk failed a replica")                                          \
+  X(no_primary, "nobody led a volume for a while")                                  \
+  X(write_unanswered, "a client died with requests open")                           \
+  X(position_lost, "a client was told that data is gone")                           \
+  X(client_reborn, "a client attached for the second time")                         \
+  X(half_open, "a partition held bytes of a stream")                                \
+  X(several_volumes, "volumes shared machines")
+
+enum class Probe : std::uint8_t {
+#define SEAWALL_SIM_PROBE_NAME(name, text) name,
+  SEAWALL_SIM_PROBES(SEAWALL_SIM_PROBE_NAME)
+#undef SEAWALL_SIM_PROBE_NAME
+      count
+};
+
+inline constexpr std::size_t probe_count = static_cast<std::size_t>(Probe::count);
+
+struct ProbeInfo {
+  std::string_view name, text;
+};
+inline constexpr std::array<ProbeInfo, probe_count> probe_infos = {{
+#define SEAWALL_SIM_PROBE_INFO(name, text) {#name, text},
+    SEAWALL_SIM_PROBES(SEAWALL_SIM_PROBE_INFO)
+#undef SEAWALL_SIM_PROBE_INFO
+}};
+
+using ProbeCounts = std::array<std::uint64_t, probe_count>;  // seeds that reached each
+
+class Probes {
+ public:
+  void reached(Probe probe) { bits_ |= std::uint64_t{1} << static_cast<unsigned>(probe); }
+  [[nodiscard]] bool has(Probe probe) const {
+    return (bits_ >> static_cast<unsigned>(probe) & 1) != 0;
+  }
+  [[nodiscard]] std::uint64_t bits() const { return bits_; }
+
+ private:
+  static_assert(probe_count <= 64);
+  std::uint64_t bits_ = 0;
+};
+
+#define SOMETIMES(probes, name) ((probes).reached(::seawall::sim::Probe::name))
+
+}  // namespace seawall::sim
