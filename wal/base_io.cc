@@ -180,7 +180,6 @@ void StoreImpl::make_room_for_lane() {
   if (!map_.full_of_changes() || base_flush_.stage != BaseFlush::Stage::idle) return;
   base_flush_.stage = BaseFlush::Stage::pages;
   base_flush_.make_room = true;
-  base_flush_.cursor = 0;
   flush_base_pages();
 }
 
@@ -292,34 +291,21 @@ void StoreImpl::run_flush_base() {
   BaseFlush& flush = base_flush_;
   if (!flush.asked) return;
   const bool resting = flush.stage == BaseFlush::Stage::idle;
-  if (failed_ && flush.running == 0) return end_flush_base();
+  if (failed_ && flush.running == 0 && page_writes_.running == 0) return end_flush_base();
   if (resting && base_writes_.empty() && fold_.stage == FoldStage::idle) {
     flush.stage = BaseFlush::Stage::pages;
     flush.make_room = false;
-    flush.cursor = 0;
     return flush_base_pages();
   }
   if (flush.stage == BaseFlush::Stage::super && flush.round <= rounds_done_) end_flush_base();
 }
 
 void StoreImpl::flush_base_pages() {
+  write_pages(super_.map_generation, &StoreImpl::base_pages_written);
+}
+
+void StoreImpl::base_pages_written() {
   BaseFlush& flush = base_flush_;
-  while (!failed_) {
-    FoldOp* fold = free_fold_op();
-    if (fold == nullptr) return;
-    MapPage* page = map_.next_dirty(flush.cursor, super_.map_generation);
-    if (page == nullptr) break;
-    fold->page = page;
-    fold->busy = true;
-    fold->iov[0] = iovec{page->bytes, page_bytes};
-    fold->op.file = map_file_;
-    fold->op.offset = map_.offset_of(*page);
-    fold->op.iov_count = 1;
-    fold->op.done = &StoreImpl::on_base_page;
-    ++flush.running;
-    disk_.submit(fold->op);
-  }
-  if (flush.running > 0 || failed_) return;
   if (flush.make_room) {
     flush.stage = BaseFlush::Stage::idle;
     return run_base_write();
@@ -331,19 +317,6 @@ void StoreImpl::flush_base_pages() {
     fold_syncs_[i].done = &StoreImpl::on_flush_base;
     disk_.submit(fold_syncs_[i]);
   }
-}
-
-void StoreImpl::on_base_page(Op& op) {
-  FoldOp& fold = *static_cast<FoldOp*>(op.owner);
-  StoreImpl& store = *fold.store;
-  fold.busy = false;
-  --store.base_flush_.running;
-  store.map_.written(*fold.page);
-  if (op.result < 0) {
-    return store.fail(make_error(Errc::io_error, "a write to the map failed",
-                                 static_cast<std::uint64_t>(-op.result)));
-  }
-  store.flush_base_pages();
 }
 
 void StoreImpl::on_flush_base(Op& op) {

@@ -168,7 +168,6 @@ void StoreImpl::fold_read_chunk() {
   if (fold_.done == fold_.cut) {
     fold_.pages_then_place = false;
     fold_.stage = FoldStage::write_pages;
-    fold_.dirty_cursor = 0;
     return fold_write_pages();
   }
   fold_.stage = FoldStage::read_log;
@@ -240,7 +239,13 @@ void StoreImpl::fold_submit_moves() {
     while (fold_next_move_ < fold_moves_.size() && fold->op.iov_count < fold_iov_max &&
            fold_moves_[fold_next_move_].offset == end) {
       auto* from = const_cast<std::byte*>(fold_moves_[fold_next_move_].from);
-      fold->iov[fold->op.iov_count++] = iovec{from, block_bytes};
+      iovec* before = fold->op.iov_count == 0 ? nullptr : &fold->iov[fold->op.iov_count - 1];
+      if (before != nullptr &&
+          static_cast<std::byte*>(before->iov_base) + before->iov_len == from) {
+        before->iov_len += block_bytes;  // it lies behind it in the chunk, too
+      } else {
+        fold->iov[fold->op.iov_count++] = iovec{from, block_bytes};
+      }
       end += block_bytes;
       ++fold_next_move_;
     }
@@ -267,39 +272,13 @@ void StoreImpl::on_fold_write(Op& op) {
 // --- pages, flush, commit ---
 
 void StoreImpl::fold_write_pages() {
-  while (!failed_) {
-    FoldOp* fold = free_fold_op();
-    if (fold == nullptr) return;
-    MapPage* page = map_.next_dirty(fold_.dirty_cursor, fold_.generation);
-    if (page == nullptr) break;
-    fold->page = page;
-    fold->busy = true;
-    fold->iov[0] = iovec{page->bytes, page_bytes};
-    fold->op.file = map_file_;
-    fold->op.offset = map_.offset_of(*page);
-    fold->op.iov_count = 1;
-    fold->op.done = &StoreImpl::on_fold_page;
-    stats_.base_bytes += page_bytes;
-    ++fold_.running;
-    disk_.submit(fold->op);
-  }
-  if (fold_.running > 0 || failed_) return;
+  write_pages(fold_.generation, &StoreImpl::fold_pages_written);
+}
+
+void StoreImpl::fold_pages_written() {
   if (!fold_.pages_then_place) return fold_flush();
   fold_.stage = FoldStage::place;
   fold_place();
-}
-
-void StoreImpl::on_fold_page(Op& op) {
-  FoldOp& fold = *static_cast<FoldOp*>(op.owner);
-  StoreImpl& store = *fold.store;
-  fold.busy = false;
-  --store.fold_.running;
-  store.map_.written(*fold.page);
-  if (op.result < 0) {
-    return store.fail(make_error(Errc::io_error, "a write to the map failed",
-                                 static_cast<std::uint64_t>(-op.result)));
-  }
-  store.fold_write_pages();
 }
 
 void StoreImpl::fold_flush() {

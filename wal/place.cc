@@ -138,7 +138,6 @@ void StoreImpl::fold_page_missing() {
   if (!map_.full_of_changes()) return;
   fold_.pages_then_place = true;
   fold_.stage = FoldStage::write_pages;
-  fold_.dirty_cursor = 0;
   fold_write_pages();
 }
 

@@ -135,10 +135,12 @@ bool StoreImpl::idle() const {
   const bool writes = in_flight_.empty() && syncs_running_ == 0;
   const bool queued = !failed_ && (open_ != nullptr || !sealed_.empty());
   const bool super = !super_writer_.busy() && (failed_ || rounds_wanted_ <= rounds_started_);
+  const bool pages = page_writes_.running == 0;
   const bool fold = fold_.stage == FoldStage::idle || (failed_ && fold_.running == 0);
   const bool base =
-      base_reads_.empty() && base_writes_.empty() && base_flush_.stage == BaseFlush::Stage::idle;
-  return writes && !queued && super && fold && base && !map_.loading() && reads_idle();
+      base_reads_.empty() && base_writes_.empty() &&
+      (base_flush_.stage == BaseFlush::Stage::idle || (failed_ && base_flush_.running == 0));
+  return writes && !queued && super && fold && pages && base && !map_.loading() && reads_idle();
 }
 
 void StoreImpl::pin(std::uint64_t pin, Lsn from) { pins_.insert_or_assign(pin, from); }

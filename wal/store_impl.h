@@ -172,7 +172,6 @@ struct FoldState {
   bool record_open = false;
   BatchView::Record record;
   std::uint64_t lba = 0;  // where in the record placing goes on
-  std::size_t dirty_cursor = 0;
   std::uint32_t running = 0;
   std::uint32_t syncs = 0;
   std::int64_t mapped_delta = 0;
@@ -210,7 +209,6 @@ struct BaseFlush {
   void (*done)(void*, Errc) = nullptr;
   void* owner = nullptr;
   bool asked = false;  // flush_base() waits behind queued writes
-  std::size_t cursor = 0;
   std::uint32_t running = 0;
   std::uint64_t round = 0;
 };
@@ -373,7 +371,10 @@ class StoreImpl final : public Store {
   void fold_submit_moves();
   static void on_fold_write(Op& op);
   void fold_write_pages();
-  static void on_fold_page(Op& op);
+  void fold_pages_written();
+  void write_pages(std::uint64_t generation, void (StoreImpl::*then)());
+  void submit_pages();
+  static void on_page_written(Op& op);
   void fold_flush();
   static void on_fold_sync(Op& op);
   void fold_commit();
@@ -405,7 +406,7 @@ class StoreImpl final : public Store {
   void flush_base_pages();
   void end_flush_base();
   static void on_flush_base(Op& op);
-  static void on_base_page(Op& op);
+  void base_pages_written();
 
   // --- open.cc, rewind.cc ---
   Status open_files();
@@ -509,6 +510,13 @@ class StoreImpl final : public Store {
   // checkpoint and trim
   FoldState fold_;
   ExtentCopy copy_;
+  struct PageWrites {
+    std::uint64_t generation = 0;
+    void (StoreImpl::*then)() = nullptr;
+    std::size_t cursor = 0;
+    std::uint32_t running = 0;
+  };
+  PageWrites page_writes_;
   // What a commit or a trim lets go, once no read from before it is under way.
   bool release_wanted_ = false, release_bits_ = false;
   bool draining_ = false, drain_bits_ = false;
