@@ -59,6 +59,9 @@ struct Assignment {
   // The configuration that is wanted: the primary brings its newcomers up and proposes it when they
   // count (config_change.h). Its in-sync set is empty: who is in it is known only then.
   std::optional<Configuration> wish;
+  // A planned move begins: admit nothing, finish what is open, prove the head. Of one revision; the
+  // primary gives it up by itself after limits::drain_ms_max.
+  bool drains = false;
   friend constexpr bool operator==(const Assignment&, const Assignment&) = default;
 
   // A newcomer is assigned, so that it can be rebuilt, and counts nowhere before it is a member.
@@ -137,6 +140,7 @@ struct ReplicaStatus {
   // A replica: its grant to the primary of `epoch` still runs (the probe of a failover: while any
   // does, a primary that only the controller has lost is left in peace). Unknown: it cannot say.
   std::optional<bool> grants_primary;
+  bool drained = false;  // primary: what Assignment::drains asked for is done, and holds
   BoundedVector<PeerStatus, limits::members_max> peers;  // primary only
   const char* reason = "";
 };

@@ -369,7 +369,7 @@ void Engine::on(const event::ClientClosed& event) {
 
 void Engine::on(const event::ClientAsked& event) {
   if (primary_.serving()) {
-    primary_.requests().on_asked(event.link, event.request);
+    primary_.on_client_asked(event.link, event.request);
     return;
   }
   context_.drop(event.request.slot);

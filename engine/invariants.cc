@@ -109,6 +109,7 @@ const char* check_state(const Core& core) {
   if (context.freezes != freezes_of(engine.primary())) return "I11: a freeze without an owner";
   if (!engine.primary().on()) {
     if (!engine.primary().peers().empty()) return "I13: peers of somebody who does not lead";
+    if (engine.primary().drain().held() != 0) return "I13: held requests of nobody who leads";
     if (engine.primary().requests().open() != 0) return "I13: requests of nobody who leads";
     return nullptr;
   }

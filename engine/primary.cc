@@ -30,6 +30,7 @@ void Primary::begin() {
   for (const AttachmentGrant& grant : context_.assignment->attachments) {
     newest_attachment_ = std::max(newest_attachment_, grant.attachment);
   }
+  if (context_.assignment->drains) drain_.begin();
   sync_peers();
 }
 
@@ -61,9 +62,14 @@ void Primary::on_new_revision(const Assignment& before) {
   for (const AttachmentGrant& grant : now.attachments) {
     newest_attachment_ = std::max(newest_attachment_, grant.attachment);
   }
+  if (now.drains && !before.drains) drain_.begin();
+  if (!now.drains) end_drain();
   for (const AttachmentGrant& grant : before.attachments) {
     if (!revoked(grant.attachment)) continue;
     requests_.revoke(grant.attachment);
+    drain_.take(grant.attachment, [this](const Drain::Held& held) {
+      requests_.refuse(held.link, held.request, ClientStatus::detached);
+    });
   }
   attachments_.keep(now.attachments);
 }
@@ -71,6 +77,8 @@ void Primary::on_new_revision(const Assignment& before) {
 void Primary::stop(ClientStatus status) {
   if (!on()) return;
   requests_.fail_all(status);
+  drain_.release(
+      [&](const Drain::Held& held) { requests_.refuse(held.link, held.request, status); });
   for (Peer& peer : peers_) drop_peer(peer);
   peers_.clear();
   membership_.reset();
@@ -253,6 +261,27 @@ void Primary::send_barrier(std::uint64_t id, Lsn target) {
   }
 }
 
+// --- a planned move ---
+
+void Primary::advance_drain() {
+  if (drain_.overdue()) return end_drain();
+  if (drain_.on() && serving() && requests_.open() == 0) want_barrier(context_.log.head());
+}
+
+void Primary::end_drain() {
+  drain_.release([this](const Drain::Held& held) {
+    requests_.on_asked(held.link, held.request);
+  });
+}
+
+void Primary::on_client_asked(LinkId link, const ClientRequest& request) {
+  if (!drain_.on()) {
+    requests_.on_asked(link, request);
+  } else if (!drain_.hold(link, request)) {
+    requests_.refuse(link, request, ClientStatus::busy);
+  }
+}
+
 // --- lease ---
 
 std::optional<Instant> Primary::lease_until() const {
@@ -285,6 +314,7 @@ void Primary::advance() {
   trim_tape();
   membership_.advance();
   if (serving()) requests_.release();
+  advance_drain();
   maybe_send_barrier();
   if (!peers_.empty()) context_.want_wake(next_heartbeat_);
 }
@@ -311,11 +341,17 @@ bool Primary::revoked(AttachmentId attachment) const {
   return attachment <= newest_attachment_ && !MUTANT(M25);
 }
 
-// What the attachment has seen is in this log; terms older than the table are in the base.
-bool Primary::proves(const Position& seen) const {
+// What the attachment has seen is in this log: by its position, or, for terms that the table has
+// forgotten, by the last epoch that proved it. Neither: nobody can tell, and that is said.
+bool Primary::proves(const ClientAttach& attach) const {
   const TermTable& terms = context_.facts.terms;
+  const Position& seen = *attach.seen;
   if (holds_position(terms, context_.log.head(), seen)) return true;
-  return !terms.empty() && seen.lsn < terms.front().first_lsn && seen.term < terms.front().term;
+  for (const TermEntry& entry : terms) {
+    if (entry.term != attach.proved_by) continue;
+    return seen.term < entry.term && seen.lsn < entry.first_lsn;
+  }
+  return false;
 }
 
 void Primary::on_client_opened(LinkId link, const ClientAttach& attach) {
@@ -335,12 +371,13 @@ void Primary::on_client_opened(LinkId link, const ClientAttach& attach) {
     reply.status = ClientStatus::not_serving;  // our record may be older than the attachment
   } else if (known != nullptr && attach.connection <= known->connection) {
     reply.status = ClientStatus::stale_connection;
-  } else if (attach.seen && !proves(*attach.seen)) {
+  } else if (attach.seen && !proves(attach)) {
     reply.status = ClientStatus::position_lost;
   }
   if (reply.status == ClientStatus::ok) {
     // The older connection ends before the first request of this one is admitted.
     requests_.end_connection(attach.attachment);
+    drain_.forget(attach.attachment);
     attachments_.open(attach.attachment, attach.connection, link);
   }
   context_.emit(command::AttachReply{link, reply});
@@ -350,6 +387,7 @@ void Primary::on_client_closed(LinkId link) {
   const AttachmentConnection* open = attachments_.connection(link);
   if (open == nullptr) return;
   requests_.end_connection(open->id);
+  drain_.forget(open->id);
   attachments_.close(link);
 }
 

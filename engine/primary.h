@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 
+#include "engine/drain.h"
 #include "engine/lease.h"
 #include "engine/membership.h"
 #include "engine/peer_progress.h"
@@ -31,7 +32,8 @@ class Primary {
       : context_(context),
         attachments_(attachments),
         requests_(context, attachments, *this),
-        membership_(context, *this) {}
+        membership_(context, *this),
+        drain_(context) {}
   Primary(const Primary&) = delete;
   Primary& operator=(const Primary&) = delete;
 
@@ -54,6 +56,7 @@ class Primary {
   void on_refused(const ConfigRefusal& refusal) { membership_.on_refused(refusal); }
   void on_client_opened(LinkId link, const ClientAttach& attach);
   void on_client_closed(LinkId link);
+  void on_client_asked(LinkId link, const ClientRequest& request);  // while it serves
 
   // --- for Requests and Membership ---
   Lsn append_record(RecordHeader& header, Slot slot);
@@ -82,6 +85,11 @@ class Primary {
   [[nodiscard]] Requests& requests() { return requests_; }
   [[nodiscard]] const Requests& requests() const { return requests_; }
   [[nodiscard]] const PlanJournal& journal() const { return journal_; }
+  // A planned move may fence now: nothing is open, and the head is stable.
+  [[nodiscard]] bool drained() const {
+    return drain_.on() && serving() && requests_.open() == 0 && stable_ == context_.log.head();
+  }
+  [[nodiscard]] const Drain& drain() const { return drain_; }
   [[nodiscard]] std::size_t tape_size() const { return tape_.size(); }
 
  private:
@@ -99,12 +107,14 @@ class Primary {
   void prove_self();
   void maybe_send_barrier();
   void maybe_relieve();
+  void advance_drain();
+  void end_drain();
   void send_barrier(std::uint64_t id, Lsn target);
   void send_heartbeats();
   [[nodiscard]] Lsn fold_limit() const;
   [[nodiscard]] std::optional<Instant> lease_until() const;
   [[nodiscard]] bool revoked(AttachmentId attachment) const;
-  [[nodiscard]] bool proves(const Position& seen) const;
+  [[nodiscard]] bool proves(const ClientAttach& attach) const;
 
   // primary_peers.cc: sessions and the stream
   void sync_peers();
@@ -154,6 +164,7 @@ class Primary {
   Attachments& attachments_;
   Requests requests_;
   Membership membership_;
+  Drain drain_;
 
   PrimaryPhase phase_ = PrimaryPhase::off;
   Epoch epoch_;

@@ -76,6 +76,7 @@ ReplicaStatus project(const Engine& engine, Instant now) {
   status.committed = primary.on() ? primary.committed() : engine.replica().told_committed();
   status.stable = primary.on() ? primary.stable() : engine.replica().told_stable();
   status.log_failed = context.log_failed;
+  status.drained = primary.drained();
   if (!primary.on() && context.granted_epoch) {
     status.grants_primary =
         *context.granted_epoch == context.known_epoch && now < context.granted_until;

@@ -1,5 +1,7 @@
 #include "engine/promotion.h"
 
+#include <algorithm>
+
 #include "engine/base/limits.h"
 #include "engine/base/mutant.h"
 #include "engine/quorum.h"
@@ -112,15 +114,65 @@ PromotionDecision undecided(PromotionKind kind, const char* reason) {
   return decision;
 }
 
+bool is_record_old(const PromotionFacts& facts, const Reports& reports) {
+  for (const ReplicaFacts* report : reports) {
+    if (report->seen_epoch > facts.record_epoch || report->seen_revision > facts.record_revision) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// With one candidate: a report counts only if the candidate holds all that the reporter holds or
+// gave up. Fewer than in a free choice, never more.
+Tally tally_for(const PromotionFacts& facts, const Reports& reports, ReplicaId candidate) {
+  Tally result;
+  for (const ReplicaFacts* report : reports) {
+    const bool leads = report->replica == candidate && holds_everything(*report) &&
+                       may_lead(facts, candidate) && is_intact(facts, *report);
+    if (leads) result.winner = report;
+  }
+  if (result.winner == nullptr) return result;
+  const Position best = position_of(*result.winner);
+  for (const ReplicaFacts* report : reports) {
+    const bool covered = best >= position_of(*report) && (!report->floor || best >= *report->floor);
+    if (covered && is_intact(facts, *report)) ++result.counted;
+  }
+  return result;
+}
+
+// The target, else the incumbent; never anybody after a power loss: that is a plain failover's.
+PromotionDecision decide_move(const PromotionFacts& facts, const Reports& reports) {
+  const std::size_t needed = needed_reports(*facts.config);
+  const bool all_reported = reports.size() == facts.config->members.size();
+  const bool waited = all_reported || facts.since_enough >= Duration{limits::choice_wait_ms_max};
+  const Tally target = tally_for(facts, reports, *facts.target);
+  if (target.winner != nullptr && target.counted >= needed) {
+    // Under in-sync who has not reported leaves the set.
+    if (waited || facts.config->policy == Policy::quorum) {
+      return promote(facts, reports, target, false);
+    }
+    return undecided(PromotionKind::wait_for_more, "the target could lead, the others may follow");
+  }
+  const Tally incumbent = tally_for(facts, reports, facts.incumbent);
+  if (incumbent.winner != nullptr && incumbent.counted >= needed) {
+    if (waited) return promote(facts, reports, incumbent, false);
+    return undecided(PromotionKind::wait_for_more, "the target of the move has not reported");
+  }
+  if (all_reported || facts.since_fence >= Duration{limits::drain_ms_max}) {
+    return undecided(PromotionKind::move_failed, "neither side of the move can lead");
+  }
+  return undecided(PromotionKind::wait, "too few promises");
+}
+
 }  // namespace
 
 PromotionDecision decide_promotion(const PromotionFacts& facts) {
   const Reports reports = valid_reports(facts);
-  for (const ReplicaFacts* report : reports) {
-    if (report->seen_epoch > facts.record_epoch || report->seen_revision > facts.record_revision) {
-      return undecided(PromotionKind::record_too_old, "a replica has seen a newer record");
-    }
+  if (is_record_old(facts, reports)) {
+    return undecided(PromotionKind::record_too_old, "a replica has seen a newer record");
   }
+  if (facts.target) return decide_move(facts, reports);
   const std::size_t needed = needed_reports(*facts.config);
   const bool all_reported = reports.size() == facts.config->members.size();
   const Tally strict = tally(facts, reports, false);
@@ -139,6 +191,61 @@ PromotionDecision decide_promotion(const PromotionFacts& facts) {
   }
   if (all_reported) return undecided(PromotionKind::impossible, "no replica may win");
   return undecided(PromotionKind::wait, "too few promises");
+}
+
+Configuration forced_config(const Configuration& config, const ReplicaSet& named) {
+  Configuration next = config;
+  next.members = named;
+  next.in_sync = config.policy == Policy::in_sync ? named : ReplicaSet{};
+  next.min_in_sync = std::min(config.min_in_sync,
+                              static_cast<std::uint8_t>(std::max<std::size_t>(1, named.size())));
+  return next;
+}
+
+PromotionDecision decide_force(const ForceFacts& facts) {
+  PromotionFacts all;
+  all.config = facts.config;
+  all.pending = facts.pending;
+  all.record_epoch = facts.record_epoch;
+  all.record_revision = facts.record_revision;
+  all.reports = facts.reports;
+  const Reports reports = valid_reports(all);
+  if (is_record_old(all, reports)) {
+    return undecided(PromotionKind::record_too_old, "a replica has seen a newer record");
+  }
+  std::size_t named = 0;
+  const ReplicaFacts* winner = nullptr;
+  bool with_power_loss = false;
+  for (const ReplicaFacts* report : reports) {
+    if (!facts.named.contains(report->replica)) continue;
+    ++named;
+    with_power_loss = with_power_loss || !is_intact(all, *report);
+    // Its blocks are of two times; nothing says yet which of them are unreadable.
+    if (report->marker || report->damage == Damage::base_untrusted) continue;
+    if (winner == nullptr || better(*report, *winner)) winner = report;
+  }
+  if (named < facts.named.size()) {
+    return undecided(PromotionKind::wait, "a named replica has not promised yet");
+  }
+  const bool others_promised = reports.size() == facts.config->members.size();
+  if (!others_promised && !facts.old_primary_stopped) {
+    return undecided(PromotionKind::wait,
+                     "a replica that is left out has not promised, and nobody has said that the "
+                     "old primary is stopped");
+  }
+  if (winner == nullptr) {
+    return undecided(PromotionKind::impossible,
+                     "every named replica is in the middle of a rebuild");
+  }
+  PromotionDecision decision;
+  decision.kind = PromotionKind::promote;
+  decision.winner = winner->replica;
+  decision.winner_position = position_of(*winner);
+  decision.winner_start = winner->process_start;
+  decision.after_power_loss = with_power_loss;
+  decision.config = forced_config(*facts.config, facts.named);
+  decision.reason = "by force";
+  return decision;
 }
 
 }  // namespace seawall

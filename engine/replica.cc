@@ -88,6 +88,13 @@ void Replica::on(const message::Hello& hello, LinkId link, const message::Envelo
     nack(link, envelope, message::NackReason::wrong_incarnation);
     return;
   }
+  // Only the controller's word raises a promise. A primary whose epoch it has not told this node of
+  // asks again; a number that nobody minted would lock this replica out for ever (P51).
+  if (envelope.epoch > context_.promised) {
+    ++context_.counters.foreign;
+    nack(link, envelope, message::NackReason::refused);
+    return;
+  }
   const bool known = context_.known_epoch == envelope.epoch;
   if (known && context_.known_primary != envelope.from && !MUTANT(M18)) {
     ++context_.counters.foreign;  // right epoch, but not its primary
@@ -115,7 +122,6 @@ void Replica::on(const message::Hello& hello, LinkId link, const message::Envelo
     return;
   }
   end_session();
-  context_.promise(envelope.epoch);
   if (envelope.epoch > context_.known_epoch) {
     context_.known_epoch = envelope.epoch;
     context_.known_primary = envelope.from;

@@ -36,6 +36,8 @@ class Requests {
   void revoke(AttachmentId attachment);
   // The primary is no longer one: the front end resends to its successor.
   void fail_all(ClientStatus status);
+  // An answer that shows nothing of the volume, without a lease; ends the loan of its slot.
+  void refuse(LinkId link, const ClientRequest& request, ClientStatus status);
 
   [[nodiscard]] std::size_t open() const {
     return records_.size() + reads_.size() + flushes_.size() + waiting_.size() + held_.size();
@@ -85,7 +87,6 @@ class Requests {
     ClientDone done;
   };
 
-  void refuse(LinkId link, const ClientRequest& request, ClientStatus status);
   void answer(const Asker& asker, ClientStatus status, Position seen, Slot slot);
   void leave(LinkId link, const ClientDone& done);
   void answer_known(LinkId link, const ClientRequest& request, Lsn lsn);

@@ -163,8 +163,10 @@ void ControlClient::write_loop(Session& session, const control::Register& hello)
   std::unique_lock<std::mutex> lock(mutex_);
   registered_ = true;
   while (!session.ended && !stopping_) {
-    changed_.wait_until(lock, next_beat,
-                        [&] { return session.ended || stopping_ || !queue_.empty(); });
+    changed_.wait_until(lock, next_beat, [&] {
+      return session.ended || stopping_ || beat_at_once_ || !queue_.empty();
+    });
+    if (std::exchange(beat_at_once_, false)) next_beat = std::chrono::steady_clock::now();
     std::deque<control::FromNode> batch;
     batch.swap(queue_);
     lock.unlock();
@@ -205,6 +207,12 @@ bool ControlClient::read_loop(Session& session) {
       return heard;
     }
     heard = true;
+    if (std::holds_alternative<control::Probe>(order)) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      beat_at_once_ = true;
+      changed_.notify_all();
+      continue;
+    }
     if (!daemon_->post(order)) {
       spdlog::warn("event=mailbox_full message=\"the session is dropped and begun anew\"");
       return heard;

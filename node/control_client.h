@@ -63,6 +63,7 @@ class ControlClient {
   grpc::ClientContext* context_ = nullptr;  // of the session under way, to cancel it
   bool open_ = false;                       // a session takes messages
   bool registered_ = false;
+  bool beat_at_once_ = false;               // the controller has asked how things are
   bool stopping_ = false;
 };
 

@@ -31,6 +31,7 @@ VolumeId volume_of(const control::ToNode& message) {
     VolumeId operator()(const control::Assign& m) const { return m.assignment.volume; }
     VolumeId operator()(const control::Fence& m) const { return m.request.volume; }
     VolumeId operator()(const control::Refuse& m) const { return m.refusal.volume; }
+    VolumeId operator()(const control::Probe& m) const { return m.volume; }
     VolumeId operator()(const control::AttachmentView& m) const { return m.volume; }
   };
   return std::visit(Visitor{}, message);

@@ -160,6 +160,7 @@ void write_assignment(const Assignment& in, v1::Assignment& out) {
   write_position(in.winner_position, *out.mutable_winner_position());
   out.set_after_power_loss(in.after_power_loss);
   if (in.wish) to_proto(*in.wish, *out.mutable_wish());
+  out.set_drains(in.drains);
 }
 
 // Members and newcomers together are bounded, as the primary has one row for each.
@@ -191,6 +192,7 @@ bool read_assignment(const v1::Assignment& in, Assignment& out) {
   out.winner_position = read_position(in.winner_position());
   out.after_power_loss = in.after_power_loss();
   if (in.has_wish() && !read_wish(in.wish(), out)) return false;
+  out.drains = in.drains();
   return out.size.value() <= limits::volume_bytes_max / limits::block_bytes;
 }
 
@@ -276,6 +278,15 @@ bool read(const v1::Refuse& in, control::Refuse& out) {
   out.refusal.epoch = Epoch(in.epoch());
   out.refusal.base = Revision(in.base());
   out.refusal.current = Revision(in.current());
+  return true;
+}
+
+void write(const control::Probe& in, v1::ControllerMessage& message) {
+  to_proto(in.volume, *message.mutable_probe()->mutable_volume());
+}
+
+bool read(const v1::Probe& in, control::Probe& out) {
+  from_proto(in.volume(), out.volume);
   return true;
 }
 
@@ -382,6 +393,7 @@ void to_proto(const ReplicaStatus& in, v1::ReplicaStatus& out) {
   for (const PeerStatus& peer : in.peers) write_peer(peer, *out.add_peers());
   out.set_reason(in.reason);
   if (in.grants_primary) out.set_grants_primary(*in.grants_primary);
+  out.set_drained(in.drained);
 }
 
 bool from_proto(const v1::ReplicaStatus& in, ReplicaStatus& out) {
@@ -403,6 +415,7 @@ bool from_proto(const v1::ReplicaStatus& in, ReplicaStatus& out) {
   }
   out.reason = keep_reason(in.reason());
   if (in.has_grants_primary()) out.grants_primary = in.grants_primary();
+  out.drained = in.drained();
   return true;
 }
 
@@ -452,6 +465,7 @@ bool from_proto(const v1::ControllerMessage& in, control::ToNode& out) {
     case v1::ControllerMessage::kRefuse: return read_into<control::Refuse>(in.refuse(), out);
     case v1::ControllerMessage::kAttachment:
       return from_proto(in.attachment(), out.emplace<control::AttachmentView>());
+    case v1::ControllerMessage::kProbe: return read_into<control::Probe>(in.probe(), out);
     case v1::ControllerMessage::kRejected:  // never reaches a shard
     case v1::ControllerMessage::KIND_NOT_SET: return false;
   }

@@ -67,6 +67,7 @@ inline constexpr std::size_t handshake_deadline_ms = 5'000;
 inline constexpr std::uint64_t lease_ms = 1'000;
 inline constexpr std::uint64_t settle_time_ms = 30'000;
 inline constexpr std::uint64_t choice_wait_ms_max = 200;
+inline constexpr std::uint64_t drain_ms_max = 2'000;  // of a planned move
 
 static_assert(volume_bytes_max % block_bytes == 0);
 static_assert(record_bytes_max % block_bytes == 0);

@@ -37,7 +37,10 @@ struct AttachmentView {
   // no other process may use it. 0: the user is no daemon.
   ProcessStart holder_start;
 };
-using ToNode = std::variant<CreateReplica, DeleteReplica, Assign, Fence, Refuse, AttachmentView>;
+// Says how things are at once: answered by a Heartbeat.
+struct Probe { VolumeId volume; };
+using ToNode =
+    std::variant<CreateReplica, DeleteReplica, Assign, Fence, Refuse, AttachmentView, Probe>;
 
 // --- node to controller ---
 struct Register {

@@ -237,6 +237,11 @@ void NodeHost::on(const control::AttachmentView& m) {
   }
 }
 
+// A daemon's edge answers for all shards; nothing is left to say here.
+void NodeHost::on(const control::Probe&) {
+  if (options_.heartbeats && next_beat_.has_value()) beat(shard_.clock.now());
+}
+
 // --- attachments ---
 
 Attachment* NodeHost::attach(const control::AttachmentView& view, Attachment::Done done,

@@ -120,6 +120,7 @@ class NodeHost final : public LinkUser, public TimerUser, public LocalReplicas {
   void on(const control::Fence& m);
   void on(const control::Refuse& m);
   void on(const control::AttachmentView& m);
+  void on(const control::Probe& m);
 
   void add_replica(const ReplicaRecord& record);
   void created(const control::CreateReplica& m, const Status& status);

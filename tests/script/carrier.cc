@@ -235,6 +235,8 @@ void Carrier::on(const command::AttachReply& c) {
                         c.reply.known_epoch.value());
   }
   cluster.say("  " + line);
+  if (c.reply.status != ClientStatus::ok) return;
+  if (ClientRow* client = cluster.client_by(c.link)) client->proved_by = c.reply.epoch;
 }
 
 void Carrier::on(const command::Complete& c) {

@@ -271,6 +271,12 @@ void Cluster::receive(Link& link, ReplicaId to, Packet packet) {
     if (auto* append = std::get_if<message::Append>(&packet.message)) append->slot = slot;
     if (auto* base = std::get_if<message::BaseBlocks>(&packet.message)) base->slot = slot;
   }
+  const bool greets = std::holds_alternative<message::Hello>(packet.message);
+  if (greets && tells && newest && packet.envelope.epoch == newest->epoch &&
+      node.core->facts().promised < newest->epoch) {
+    const Assignment assignment = *newest;
+    assign(assignment, to);
+  }
   step(node, event::Received{link.id, &packet.envelope, &packet.message});
 }
 
@@ -317,6 +323,13 @@ void Cluster::fence(Epoch epoch, ReplicaId to) {
 
 // --- clients ---
 
+ClientRow* Cluster::client_by(LinkId link) {
+  for (auto& [id, row] : clients_) {
+    if (row.link == link) return &row;
+  }
+  return nullptr;
+}
+
 ClientRow& Cluster::client(AttachmentId id) {
   ClientRow& row = clients_[id];
   row.attachment = id;
@@ -332,6 +345,7 @@ void Cluster::attach(ClientRow& client, ReplicaId to) {
   words.attachment = client.attachment;
   words.connection = client.connection;
   words.seen = client.seen;
+  words.proved_by = client.proved_by;
   step(node(to), event::ClientOpened{client.link, words});
 }
 

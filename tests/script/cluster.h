@@ -78,6 +78,7 @@ struct ClientRow {
   LinkId link;
   std::uint64_t next_request = 1;
   std::optional<Position> seen;
+  Epoch proved_by;  // of the last attach that was taken
   std::map<std::uint64_t, ClientRequest> requests;   // every one ever asked
   std::map<std::uint64_t, Stamps> payloads;
   std::set<std::uint64_t> open;
@@ -106,6 +107,7 @@ class Cluster {
 
   // --- clients ---
   ClientRow& client(AttachmentId id);
+  ClientRow* client_by(LinkId link);
   void attach(ClientRow& client, ReplicaId to);
   void ask(ClientRow& client, const ClientRequest& request);
 
@@ -135,6 +137,9 @@ class Cluster {
   bool manual = false;
   bool trace = false;
   bool loss_expected = false;  // the script breaks the contract on purpose
+  // The controller reaches a node before a primary's Hello does: it is told the newest assignment.
+  bool tells = true;
+  std::optional<Assignment> newest;
   std::set<std::string> held_links;                    // "1->2"
   std::map<std::string, std::vector<Packet>> sent;     // by "1->2", since it was asked for
   std::map<std::string, std::vector<Packet>> history;  // by "1->2", everything

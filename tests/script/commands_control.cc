@@ -79,17 +79,26 @@ Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, Replic
   } else {
     out.winner_position = position_of(winner.store.facts(winner.start));
   }
+  out.drains = line.has("drains");
   if (line.has("start")) out.winner_start = ProcessStart{line.number("start", 0)};
   if (line.has("position")) out.winner_position = parse_position(line.options.at("position"));
+  cluster.newest = out;
   return out;
 }
 
 // assign EPOCH PRIMARY [to=1,2] [revision=] [in_sync=] [members=] [attachments=] [endpoint=2:2]
-//   [start=] [position=lsn@term]; process starts count from 101
+//   [start=] [position=lsn@term] [drains=yes]; process starts count from 101
 void Script::assign(const Line& line) {
   const Assignment assignment =
       make_assignment(line, line.number_at(1), ReplicaId{line.number_at(2)});
   for (const ReplicaId id : targets(line, 3)) cluster.assign(assignment, id);
+}
+
+// tell NODE ...: the controller says again what it committed last, to nodes that have not heard it
+void Script::tell(const Line& line) {
+  if (!cluster.newest) throw std::runtime_error("nothing was assigned");
+  const Assignment assignment = *cluster.newest;
+  for (const ReplicaId id : targets(line, 1)) cluster.assign(assignment, id);
 }
 
 // fence EPOCH [REPLICA ...]
@@ -97,7 +106,8 @@ void Script::fence(const Line& line) {
   for (const ReplicaId id : targets(line, 2)) cluster.fence(Epoch{line.number_at(1)}, id);
 }
 
-// elect EPOCH [since_fence=] [since_enough=] [assign] [to=]: asks promotion by the reports
+// elect EPOCH [since_fence=] [since_enough=] [target= incumbent=] [assign] [to=]: asks promotion by
+// the reports
 void Script::elect(const Line& line) {
   std::vector<FenceReport> reports;
   for (const auto& [id, report] : cluster.reports) reports.push_back(report);
@@ -109,6 +119,8 @@ void Script::elect(const Line& line) {
   facts.reports = reports;
   facts.since_fence = Duration{line.number("since_fence", 1'000)};
   facts.since_enough = Duration{line.number("since_enough", limits::choice_wait_ms_max)};
+  if (line.has("target")) facts.target = ReplicaId{line.number("target", 0)};
+  facts.incumbent = ReplicaId{line.number("incumbent", 0)};
   const PromotionDecision decision = decide_promotion(facts);
   if (decision.kind != PromotionKind::promote) {
     cluster.say(fmt::format("nobody: {}", decision.reason));
@@ -131,6 +143,7 @@ void Script::elect(const Line& line) {
   assignment.winner_position = decision.winner_position;
   assignment.winner_start = decision.winner_start;
   assignment.after_power_loss = decision.after_power_loss;
+  cluster.newest = assignment;
   for (const ReplicaId id : targets(plain, 3)) cluster.assign(assignment, id);
 }
 
@@ -162,6 +175,7 @@ void Script::commit(const Line& line) {
   const std::optional<Assignment>& known = cluster.node(primary).assignment;
   assignment.winner_start = known->winner_start;
   assignment.winner_position = known->winner_position;
+  cluster.newest = assignment;
   for (const ReplicaId id : targets(line, 1)) cluster.assign(assignment, id);
 }
 

@@ -202,10 +202,11 @@ void Script::remove(const Line& line) {
   cluster.step(cluster.node(ReplicaId{line.number_at(1)}), event::Removed{});
 }
 
-// mode manual|auto|trace
+// mode manual|auto|trace|silent: silent: the controller tells nothing but by command
 void Script::mode(const Line& line) {
   const std::string& word = line.word(1);
   if (word == "trace") cluster.trace = !cluster.trace;
+  else if (word == "silent") cluster.tells = false;
   else cluster.manual = word == "manual";
 }
 

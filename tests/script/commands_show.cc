@@ -83,6 +83,7 @@ std::string status_line(Cluster& cluster, Node& node) {
   if (facts.marker) out += fmt::format(" marker(cut={})", facts.marker->cut.value());
   if (!facts.intact) out += " not_intact";
   if (status.log_failed) out += " log_failed";
+  if (status.drained) out += " drained";
   if (*status.reason != '\0') out += fmt::format(" ({})", status.reason);
   for (const PeerStatus& peer : status.peers) {
     out += fmt::format(" | {} {}", peer.replica.value(), replica_state_name(peer.state));

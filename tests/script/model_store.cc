@@ -56,6 +56,7 @@ ReplicaFacts ModelStore::facts(ProcessStart start) const {
   std::uint64_t before = start_chain_;
   for (const auto& [lsn, record] : records_) {
     if (facts.terms.empty() || facts.terms.back().term != record.header.term) {
+      if (facts.terms.full()) facts.terms.erase_at(0);
       facts.terms.push_back(TermEntry{record.header.term, lsn, before});
     }
     before = record.header.chain;

@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include "engine/promotion.h"
@@ -22,6 +23,8 @@ struct Case {
   std::vector<FenceReport> reports;
   Revision record_revision{5};
   Duration since_fence{0}, since_enough{0};
+  std::optional<ReplicaId> target;  // of a planned move
+  ReplicaId incumbent;
 };
 
 PromotionDecision decide(const Case& c) {
@@ -33,6 +36,8 @@ PromotionDecision decide(const Case& c) {
   facts.reports = c.reports;
   facts.since_fence = c.since_fence;
   facts.since_enough = c.since_enough;
+  facts.target = c.target;
+  facts.incumbent = c.incumbent;
   return decide_promotion(facts);
 }
 
@@ -48,6 +53,12 @@ bool below_floor_or_marked(const ReplicaFacts& r) {
   const Position last{r.last_term, r.marks.written};
   return r.marker.has_value() || r.damage == Damage::base_untrusted ||
          (r.floor && last < *r.floor);
+}
+
+std::size_t needed_of(const Configuration& config) {
+  return config.policy == Policy::in_sync
+             ? 1
+             : config.members.size() - (config.members.size() / 2 + 1) + 1;
 }
 
 std::optional<Choice> elect(const Case& c, const std::vector<ReplicaFacts>& reports,
@@ -79,14 +90,46 @@ std::optional<Choice> elect(const Case& c, const std::vector<ReplicaFacts>& repo
     ++count;
     lost_power = lost_power || (!r.intact && c.config.write_cache == WriteCache::writeback);
   }
-  const std::size_t needed = c.config.policy == Policy::in_sync
-                                 ? 1
-                                 : c.config.members.size() - (c.config.members.size() / 2 + 1) + 1;
-  if (count < needed) return std::nullopt;
+  if (count < needed_of(c.config)) return std::nullopt;
   return Choice{PromotionKind::promote, winner.replica, lost_power};
 }
 
-Choice twin(const Case& c) {
+// "with the target as the only candidate": could `who` lead, by those whose all it holds?
+bool could_lead(const Case& c, const std::vector<ReplicaFacts>& reports, ReplicaId who) {
+  const auto found = std::find_if(reports.begin(), reports.end(),
+                                  [&](const ReplicaFacts& r) { return r.replica == who; });
+  if (found == reports.end() || below_floor_or_marked(*found)) return false;
+  if (c.config.policy == Policy::in_sync && !c.config.in_sync.contains(who)) return false;
+  const auto intact = [&](const ReplicaFacts& r) {
+    return r.intact || c.config.write_cache == WriteCache::none;
+  };
+  if (!intact(*found)) return false;
+  const Position all{found->last_term, found->marks.written};
+  const auto count = std::count_if(reports.begin(), reports.end(), [&](const ReplicaFacts& r) {
+    return intact(r) && Position{r.last_term, r.marks.written} <= all &&
+           (!r.floor || *r.floor <= all);
+  });
+  return static_cast<std::size_t>(count) >= needed_of(c.config);
+}
+
+// Section 5.8: "if it does not win, the old one continues under the new epoch; if that one is gone,
+// a plain failover with a higher epoch".
+Choice twin_of_a_move(const Case& c, const std::vector<ReplicaFacts>& reports) {
+  const bool everybody = reports.size() == c.config.members.size();
+  const bool waited = everybody || c.since_enough.value() >= 200;
+  if (could_lead(c, reports, *c.target)) {
+    if (waited || c.config.policy == Policy::quorum) return {PromotionKind::promote, *c.target};
+    return {PromotionKind::wait_for_more, {}};
+  }
+  if (could_lead(c, reports, c.incumbent)) {
+    if (waited) return {PromotionKind::promote, c.incumbent};
+    return {PromotionKind::wait_for_more, {}};
+  }
+  const bool over = everybody || c.since_fence.value() >= 2'000;
+  return {over ? PromotionKind::move_failed : PromotionKind::wait, {}};
+}
+
+std::vector<ReplicaFacts> promised_reports(const Case& c) {
   std::vector<ReplicaFacts> reports;
   for (const ReplicaId member : c.config.members) {
     std::optional<ReplicaFacts> last;
@@ -95,9 +138,15 @@ Choice twin(const Case& c) {
     }
     if (last) reports.push_back(*last);
   }
+  return reports;
+}
+
+Choice twin(const Case& c) {
+  const std::vector<ReplicaFacts> reports = promised_reports(c);
   for (const ReplicaFacts& r : reports) {
     if (r.seen_revision > c.record_revision) return {PromotionKind::record_too_old, {}};
   }
+  if (c.target) return twin_of_a_move(c, reports);
   const bool everybody = reports.size() == c.config.members.size();
   if (const auto choice = elect(c, reports, false)) {
     if (everybody || c.since_enough.value() >= 200) return *choice;
@@ -145,6 +194,10 @@ Configuration any_config() {
   return config;
 }
 
+ReplicaId any_member(const Configuration& config) {
+  return config.members[any_in<std::size_t>(0, config.members.size())];
+}
+
 Case any_case() {
   Case c;
   c.config = any_config();
@@ -161,10 +214,15 @@ Case any_case() {
   }
   c.since_fence = *rc::gen::element(Duration{0}, Duration{29'999}, Duration{30'000});
   c.since_enough = *rc::gen::element(Duration{0}, Duration{199}, Duration{200});
+  if (one_in(3)) {
+    c.target = any_member(c.config);
+    c.incumbent = any_member(c.config);
+    c.since_fence = *rc::gen::element(Duration{0}, Duration{1'999}, Duration{2'000});
+  }
   return c;
 }
 
-RC_GTEST_PROP(PromotionTwin, P57_P59_P61_P63_P67_the_choice_is_the_twins, ()) {
+RC_GTEST_PROP(PromotionTwin, P57_P59_P61_P63_P66_P67_the_choice_is_the_twins, ()) {
   const Case c = any_case();
   const PromotionDecision decision = decide(c);
   const Choice expected = twin(c);
@@ -188,7 +246,7 @@ RC_GTEST_PROP(PromotionTwin, P63_any_order_of_reports_gives_the_same_choice, ())
 
 // What a write quorum (or the whole in-sync set) holds, or held and gave up with a floor, survives
 // every decision to promote, whichever reports are there.
-RC_GTEST_PROP(PromotionTwin, P56_P60_P62_P157_no_promotion_loses_what_could_complete, ()) {
+RC_GTEST_PROP(PromotionTwin, P56_P60_P62_P66_P157_no_promotion_loses_what_could_complete, ()) {
   Case c;
   c.config = any_config();
   const Position completed{Term{2}, Lsn{4}};
@@ -224,10 +282,16 @@ RC_GTEST_PROP(PromotionTwin, P56_P60_P62_P157_no_promotion_loses_what_could_comp
   }
   c.since_fence = *rc::gen::element(Duration{0}, Duration{30'000});
   c.since_enough = Duration{200};
+  if (one_in(3)) {
+    c.target = any_member(c.config);
+    c.incumbent = any_member(c.config);
+  }
   const PromotionDecision decision = decide(c);
   if (decision.kind != PromotionKind::promote) return;
   if (decision.winner_position >= completed) return;
-  // Lost only after a power loss of holders, and then it is said aloud: clients get EIO.
+  // Lost only after a power loss of holders, never by a move, and then it is said aloud: clients
+  // get EIO.
+  RC_ASSERT(!c.target);
   RC_ASSERT(power_lost);
   RC_ASSERT(decision.after_power_loss);
 }
@@ -243,6 +307,55 @@ RC_GTEST_PROP(PromotionTwin, P42_the_new_set_is_who_qualified_or_as_it_was, ()) 
   Configuration same = decision.config;
   same.in_sync = c.config.in_sync;
   RC_ASSERT(same == c.config);
+}
+
+// --- force: sections 5.5 and 5.4, with the marked left out until single blocks can be unreadable
+// ---
+
+RC_GTEST_PROP(PromotionTwin, P68_P76_P183_force_asks_the_named_and_the_promises_of_the_others, ()) {
+  Case c = any_case();
+  ForceFacts facts;
+  facts.config = &c.config;
+  facts.pending = pending;
+  facts.record_epoch = pending;
+  facts.record_revision = c.record_revision;
+  facts.reports = c.reports;
+  facts.old_primary_stopped = one_in(2);
+  for (const ReplicaId member : c.config.members) {
+    if (one_in(2)) facts.named.push_back(member);
+  }
+  if (facts.named.empty()) facts.named.push_back(c.config.members[0]);
+  const PromotionDecision decision = decide_force(facts);
+
+  const std::vector<ReplicaFacts> reports = promised_reports(c);
+  std::optional<ReplicaFacts> best;
+  std::size_t named = 0;
+  bool too_old = false;
+  for (const ReplicaFacts& r : reports) {
+    too_old = too_old || r.seen_revision > c.record_revision;
+    if (!facts.named.contains(r.replica)) continue;
+    ++named;
+    if (r.marker || r.damage == Damage::base_untrusted) continue;
+    const auto rank = [](const ReplicaFacts& each) {
+      return std::tuple(each.last_term, each.marks.written, each.marks.durable,
+                        ~each.replica.value());
+    };
+    if (!best || rank(r) > rank(*best)) best = r;
+  }
+  const bool others = reports.size() == c.config.members.size() || facts.old_primary_stopped;
+  if (too_old) {
+    RC_ASSERT(decision.kind == PromotionKind::record_too_old);
+  } else if (named < facts.named.size() || !others) {
+    RC_ASSERT(decision.kind == PromotionKind::wait);
+  } else if (!best) {
+    RC_ASSERT(decision.kind == PromotionKind::impossible);
+  } else {
+    RC_ASSERT(decision.kind == PromotionKind::promote);
+    RC_ASSERT(decision.winner == best->replica);
+    RC_ASSERT(decision.config.members == facts.named);
+    RC_ASSERT(decision.config.min_in_sync <= facts.named.size());
+    RC_ASSERT(decision.config.min_in_sync >= 1);
+  }
 }
 
 }  // namespace

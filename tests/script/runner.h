@@ -50,6 +50,7 @@ class Script {
 
   void replicas(const Line& line);
   void assign(const Line& line);
+  void tell(const Line& line);
   void failover(const Line& line);
   void fence(const Line& line);
   void elect(const Line& line);

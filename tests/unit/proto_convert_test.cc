@@ -73,6 +73,7 @@ ReplicaStatus status() {
   status.stable = Lsn(25);
   status.log_failed = true;
   status.grants_primary = false;
+  status.drained = true;
   status.reason = "a reason";
   PeerStatus peer;
   peer.replica = ReplicaId(2);
@@ -125,6 +126,7 @@ control::Assign assign() {
   assignment.winner_position = Position{Term(5), Lsn(40)};
   assignment.after_power_loss = true;
   assignment.wish = configuration();
+  assignment.drains = true;
   assign.volume_name = "v";
   assign.addresses = addresses();
   return assign;
@@ -162,7 +164,8 @@ TEST(ProtoConvert, every_field_of_every_message_to_a_node_survives) {
       assign(),
       control::Fence{FenceRequest{volume, ReplicaId(1), Epoch(6), Revision(8)}},
       control::Refuse{ConfigRefusal{volume, Epoch(6), Revision(8), Revision(9)}},
-      view()};
+      view(),
+      control::Probe{volume}};
   static_assert(std::size(all) == std::variant_size_v<control::ToNode>);
   for (const control::ToNode& message : all) {
     v1::ControllerMessage wire;

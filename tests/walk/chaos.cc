@@ -187,6 +187,7 @@ void Chaos::try_elect() {
     return;
   }
   Assignment next = cluster_.make_assignment(pending_epoch_, decision.winner.value());
+  next.drains = false;
   next.config = decision.config;
   next.winner_start = decision.winner_start;
   next.winner_position = decision.winner_position;
@@ -197,6 +198,16 @@ void Chaos::try_elect() {
     if (node.alive && (healed_ || random_.chance(percent(80)))) {
       cluster_.assign(next, {node.id.value()});
     }
+  }
+}
+
+// A planned move begins, or is given up: the primary is asked to rest, or no more.
+void Chaos::order_drain() {
+  Assignment& record = cluster_.record();
+  record.revision = Revision{record.revision.value() + 1};
+  record.drains = !record.drains && !healed_;
+  for (const ModelNode& node : cluster_.nodes()) {
+    if (node.alive && random_.chance(percent(80))) cluster_.assign(record, {node.id.value()});
   }
 }
 
@@ -215,6 +226,8 @@ void Chaos::controller_step() {
   if (leaderless_ > 60 || (!healed_ && random_.chance(one_in(400)))) {
     leaderless_ = 0;
     fence_all();
+  } else if (random_.chance(one_in(80)) && cluster_.record().epoch > Epoch{0}) {
+    order_drain();
   } else if (random_.chance(one_in(20))) {
     const std::uint64_t id = random_.range(1, options_.replicas);
     if (cluster_.record().epoch > Epoch{0}) cluster_.assign(cluster_.record(), {id});

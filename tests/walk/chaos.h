@@ -47,6 +47,7 @@ class Chaos {
   void controller_step();
   void fence_all();
   void try_elect();
+  void order_drain();
   void reattach();
   void send(std::uint64_t number);
   void on_done(const ClientDone& done, const std::vector<std::uint64_t>& data);

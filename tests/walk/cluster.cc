@@ -217,9 +217,9 @@ void Cluster::on_client_command(ModelNode& node, const Command& command) {
     client_.open.erase(done.request.value());
     client_.seen = std::max(client_.seen.value_or(Position{}), done.seen);
   } else if (const auto* reply = std::get_if<command::AttachReply>(&command)) {
-    if (reply->reply.status != ClientStatus::ok && client_.link == reply->link) {
-      client_.link.reset();
-    }
+    if (client_.link != reply->link) return;
+    if (reply->reply.status == ClientStatus::ok) client_.proved_by = reply->reply.epoch;
+    else client_.link.reset();
   }
 }
 

@@ -41,6 +41,7 @@ struct ClientView {
   std::optional<LinkId> link;
   RequestNumber low_mark{1};
   std::optional<Position> seen;
+  Epoch proved_by;  // of the last attach that was taken
   std::set<std::uint64_t> open;
 };
 

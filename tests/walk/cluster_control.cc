@@ -185,6 +185,7 @@ void Cluster::attach(std::uint64_t id, bool with_position) {
   attach.attachment = client_.attachment;
   attach.connection = client_.connection;
   if (with_position) attach.seen = client_.seen;
+  attach.proved_by = client_.proved_by;
   feed(node(id), event::ClientOpened{*client_.link, attach});
 }
 
