@@ -58,6 +58,34 @@ void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRec
   }
 }
 
+std::string text_of(const Position& position) {
+  return std::to_string(position.term.value()) + ":" + std::to_string(position.lsn.value());
+}
+
+// The order that waits, else the last one that was carried out.
+void fill_force(const Core& core, const VolumeRecord& record, v1::Volume& out) {
+  if (!record.force && !record.forced) return;
+  const ForceOrder& order = record.force ? *record.force : record.forced->order;
+  v1::ForceInfo& force = *out.mutable_force();
+  force.set_who(order.who);
+  force.set_why(order.why);
+  force.set_asked_ms(order.asked_ms);
+  force.set_old_primary_stopped(order.old_primary_stopped);
+  for (const ReplicaId member : order.members) {
+    const ReplicaRecord* replica = record.replica(member);
+    force.add_nodes(replica == nullptr ? std::to_string(member.value())
+                                       : node_name(core, replica->node));
+  }
+  for (const ReplicaRecord& replica : record.left_out) {
+    force.add_left_out(node_name(core, replica.node));
+  }
+  force.set_done(!record.force);
+  if (record.force) return;
+  force.set_epoch(record.forced->epoch.value());
+  force.set_kept(text_of(record.forced->kept));
+  if (record.forced->known) force.set_known(text_of(*record.forced->known));
+}
+
 void fill_volume(const Core& core, const Core::VolumeNow& volume, Instant now, v1::Volume& out) {
   const VolumeRecord& record = *volume.record;
   const HealthView health = project_health(core, volume, now);
@@ -92,6 +120,8 @@ void fill_volume(const Core& core, const Core::VolumeNow& volume, Instant now, v
   out.set_required(health.required);
   out.set_eligible(health.eligible);
   out.set_after_power_loss(record.after_power_loss);
+  if (record.move) out.set_moving_to(record.move->target.value());
+  fill_force(core, record, out);
 }
 
 void fill_node(const Core& core, const NodeSeen& node, Instant now, v1::Node& out) {

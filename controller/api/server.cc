@@ -41,10 +41,13 @@ grpc::StatusCode code_of(RefusalCode code) {
     case RefusalCode::not_attached:
     case RefusalCode::still_attached:
     case RefusalCode::not_ready:
+    case RefusalCode::still_serving:
     case RefusalCode::too_few_nodes: return grpc::StatusCode::FAILED_PRECONDITION;
     case RefusalCode::no_space:
     case RefusalCode::busy: return grpc::StatusCode::RESOURCE_EXHAUSTED;
     case RefusalCode::timed_out: return grpc::StatusCode::DEADLINE_EXCEEDED;
+    case RefusalCode::not_moved:
+    case RefusalCode::not_forced:
     case RefusalCode::create_failed: return grpc::StatusCode::ABORTED;
   }
   return grpc::StatusCode::INTERNAL;
@@ -165,6 +168,34 @@ class Volumes final : public v1::VolumeService::Service {
                                            request->node(), NodeId(request->node_id()),
                                            AttachmentId(request->generation()), request->force()},
                   timeout_of(*context));
+    if (answer.refusal) return status_of(*context, *answer.refusal);
+    return fill_volume(*context, request->volume(), *response->mutable_volume());
+  }
+
+  grpc::Status MoveVolume(grpc::ServerContext* context, const v1::MoveVolumeRequest* request,
+                          v1::MoveVolumeResponse* response) override {
+    const Answer answer =
+        desk_.ask(controller::MoveVolume{request->operation_id(), request->volume(),
+                                         request->node(), NodeId(request->node_id())},
+                  timeout_of(*context));
+    if (answer.refusal) return status_of(*context, *answer.refusal);
+    return fill_volume(*context, request->volume(), *response->mutable_volume());
+  }
+
+  grpc::Status ForceVolume(grpc::ServerContext* context, const v1::ForceVolumeRequest* request,
+                           v1::ForceVolumeResponse* response) override {
+    struct ForceVolume wanted;
+    wanted.operation = request->operation_id();
+    wanted.volume = request->volume();
+    wanted.nodes.assign(request->nodes().begin(), request->nodes().end());
+    wanted.who = request->who();
+    wanted.why = request->why();
+    wanted.old_primary_stopped = request->old_primary_stopped();
+    wanted.asked_ms = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::system_clock::now().time_since_epoch())
+            .count());
+    const Answer answer = desk_.ask(wanted, timeout_of(*context));
     if (answer.refusal) return status_of(*context, *answer.refusal);
     return fill_volume(*context, request->volume(), *response->mutable_volume());
   }

@@ -23,6 +23,7 @@ void Core::start(const std::vector<VolumeRecord>& volumes, const std::vector<Nod
     volume.exists = true;
     volume.seen.pending_since = now;
     volume.seen.creating_since = now;
+    volume.seen.move_since = now;
   }
   advance_all(now, out);
 }
@@ -101,6 +102,9 @@ void Core::advance(Volume& volume, Instant now, Outputs& out) {
   Plan plan = plan_volume(volume.record, volume.seen, nodes_, now, options_);
   volume.waiting = plan.waiting;
   if (plan.proposal_answered) volume.seen.proposal.reset();
+  if (!plan.suspects) volume.seen.suspected_since.reset();
+  if (plan.suspects && !volume.seen.suspected_since) volume.seen.suspected_since = now;
+  if (!plan.order_failed.empty()) volume.seen.order_failed = plan.order_failed;
   if (plan.reports_enough && !volume.seen.enough_since) volume.seen.enough_since = now;
   for (Delivery& delivery : plan.deliveries) {
     const std::uint64_t session = nodes_.at(delivery.node).session;
@@ -108,6 +112,7 @@ void Core::advance(Volume& volume, Instant now, Outputs& out) {
     const SentMark mark{session, volume.record.version(), now};
     if (delivery.replica) volume.seen.replicas[*delivery.replica].sent = mark;
     if (delivery.attachment) volume.seen.views[*delivery.attachment] = mark;
+    if (std::holds_alternative<control::Probe>(delivery.message)) volume.seen.probed_at = now;
     out.push_back(output::Deliver{session, delivery.node, std::move(delivery.message)});
   }
   if (plan.change) {
@@ -213,9 +218,14 @@ void Core::adopt(Volume& volume, const std::optional<VolumeRecord>& record, Inst
 void Core::note_change(Volume& volume, const VolumeRecord& before, Instant now, Outputs& out) {
   const VolumeRecord& after = volume.record;
   std::erase_if(volume.seen.replicas, [&after](const auto& entry) {
-    return after.replica(entry.first) == nullptr && after.retired_replica(entry.first) == nullptr;
+    const bool left_out =
+        std::any_of(after.left_out.begin(), after.left_out.end(),
+                    [&](const ReplicaRecord& each) { return each.id == entry.first; });
+    return !left_out && after.replica(entry.first) == nullptr &&
+           after.retired_replica(entry.first) == nullptr;
   });
   if (after.state != before.state) volume.seen.creating_since = now;
+  if (after.move && !before.move) volume.seen.move_since = now;
   if (after.pending != before.pending) {
     for (auto& [id, replica] : volume.seen.replicas) replica.report.reset();
     volume.seen.enough_since.reset();

@@ -121,12 +121,13 @@ class Core {
     Request request;
     Instant deadline;
   };
-  enum class Until : std::uint8_t { made, gone, acknowledged, assigned, committed };
+  enum class Until : std::uint8_t { made, gone, acknowledged, assigned, committed, moved, forced };
   struct Waiter {
     Asker asker;
     Until until = Until::acknowledged;
     Version version;  // of the change that was committed for it
     AttachmentId generation;
+    ReplicaId replica{};  // moved: to here
   };
   struct InFlight {
     std::uint64_t token = 0;
@@ -190,6 +191,13 @@ class Core {
                     Outputs& out);
   [[nodiscard]] std::vector<PlacementNode> free_places(Instant now,
                                                        const VolumeRecord* volume) const;
+  // orders.cc: what they ask of its primary
+  bool serve_move(Volume& volume, Asker& asker, const MoveVolume& request, Instant now,
+                  Outputs& out);
+  bool serve_force(Volume& volume, Asker& asker, const ForceVolume& request, Instant now,
+                   Outputs& out);
+  bool is_move_settled(const Volume& volume, const Waiter& waiter, Answer& result) const;
+  bool is_force_settled(const Volume& volume, const Waiter& waiter, Answer& result) const;
   void settle_waiters(Volume& volume, Outputs& out);
   void expire(Volume& volume, Instant now, Outputs& out);
   bool is_settled(const Volume& volume, const Waiter& waiter, Answer& answer) const;

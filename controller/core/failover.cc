@@ -4,13 +4,12 @@
 #include <vector>
 
 #include "controller/core/change.h"
+#include "controller/core/force.h"
 #include "engine/promotion.h"
 #include "engine/quorum.h"
 
 namespace seawall::controller {
-namespace {
 
-// What a replica said in the present session of a node that is alive; nullptr: nothing that counts.
 const ReplicaStatus* fresh_status(const ReplicaRecord& replica, const VolumeSeen& seen,
                                   const NodesSeen& nodes, Instant now, const Options& options) {
   const ReplicaSeen* heard = seen.find(replica.id);
@@ -21,6 +20,8 @@ const ReplicaStatus* fresh_status(const ReplicaRecord& replica, const VolumeSeen
   if (now > heard->status_at + options.suspicion) return nullptr;
   return &*heard->status;
 }
+
+namespace {
 
 struct Probe {
   bool enough = false;   // members that answer suffice for a promotion
@@ -35,6 +36,8 @@ Probe probe_members(const VolumeRecord& record, const VolumeSeen& seen, const No
     if (!record.is_member(replica.id) || replica.id == record.primary) continue;
     const ReplicaStatus* status = fresh_status(replica, seen, nodes, now, options);
     if (status == nullptr || status->log_failed) continue;
+    // From before the question it is no answer: a grant may have been given since.
+    if (!seen.suspected_since || seen.find(replica.id)->status_at < *seen.suspected_since) continue;
     if (status->epoch == record.epoch && status->grants_primary.value_or(false)) {
       probe.granted = true;
     }
@@ -54,13 +57,13 @@ FailoverReason suspect(const VolumeRecord& record, const VolumeSeen& seen, const
   if (!options.generation->promotion.probes) return FailoverReason{true, text, ""};
   const Probe probe = probe_members(record, seen, nodes, now, options);
   if (probe.granted) {
-    return FailoverReason{false, "", "the primary is silent, but its replicas still hear it"};
+    return FailoverReason{false, "", "the primary is silent, but its replicas still hear it", true};
   }
   if (!probe.enough) {
     return FailoverReason{false, "",
-                          "the primary is silent, and too few replicas could replace it"};
+                          "the primary is silent, and too few replicas could replace it", true};
   }
-  return FailoverReason{true, text, ""};
+  return FailoverReason{true, text, "", true};
 }
 
 // A reason that the primary's own side gives; empty: none.
@@ -126,6 +129,16 @@ FailoverReason failover_reason(const VolumeRecord& record, const VolumeSeen& see
     return suspect(record, seen, nodes, now, options, "primary_missing");
   }
   return FailoverReason{};
+}
+
+void plan_probe(const VolumeRecord& record, const VolumeSeen& seen, Instant now,
+                const Options& options, Plan& plan) {
+  if (seen.suspected_since && now < seen.probed_at + options.resend) return;
+  for (const ReplicaRecord& replica : record.replicas) {
+    if (!record.is_member(replica.id) || replica.id == record.primary) continue;
+    plan.deliveries.push_back(
+        Delivery{replica.node, control::Probe{record.id}, std::nullopt, std::nullopt});
+  }
 }
 
 namespace {
@@ -202,10 +215,18 @@ std::vector<FenceReport> positions_of_heartbeats(const VolumeRecord& record,
   return reports;
 }
 
-// The primary that asked to be replaced wins again only if nobody else can: a report that is set
-// aside is one that has not come.
+// A planned move has one candidate; the primary that asked to be replaced wins again only if nobody
+// else can: a report that is set aside is one that has not come.
 PromotionDecision choose(const VolumeRecord& record, const VolumeSeen& seen, PromotionFacts facts,
                          const Promotion& promotion) {
+  const std::vector<FenceReport> all = usable_reports(record, seen, false);
+  if (record.force) return choose_forced(record, all);
+  if (record.move) {
+    facts.target = record.move->target;
+    facts.incumbent = record.primary;
+    facts.reports = all;
+    return promotion.decide(facts);
+  }
   const bool asked = record.epoch != Epoch(0) && seen.failover_epoch == record.epoch;
   if (asked || primary_leaves(record)) {
     const std::vector<FenceReport> others = usable_reports(record, seen, true);
@@ -215,9 +236,30 @@ PromotionDecision choose(const VolumeRecord& record, const VolumeSeen& seen, Pro
       return decision;
     }
   }
-  const std::vector<FenceReport> all = usable_reports(record, seen, false);
   facts.reports = all;
   return promotion.decide(facts);
+}
+
+void plan_assignment(const VolumeRecord& record, const VolumeSeen& seen,
+                     const PromotionDecision& decision, bool fences, Plan& plan) {
+  CHECK(record.replica(decision.winner) != nullptr);
+  VolumeRecord next = record;
+  next.epoch = *record.pending;
+  next.pending.reset();
+  next.config = decision.config;
+  next.primary = decision.winner;
+  next.winner_start = decision.winner_start;
+  next.winner_position = decision.winner_position;
+  next.after_power_loss = decision.after_power_loss;
+  next.primary_node_start =
+      fences ? seen.find(decision.winner)->report_node_start : decision.winner_start;
+  if (next.force) settle_force(record, seen, decision, next);
+  if (next.move && next.move->target != next.primary) {
+    plan.order_failed = "the replica there did not win, the old primary goes on";
+  }
+  next.move.reset();
+  plan.change = make_change(std::move(next), "assigned", fields_of(decision));
+  plan.deliveries.clear();
 }
 
 }  // namespace
@@ -249,21 +291,15 @@ void plan_fencing(const VolumeRecord& record, const VolumeSeen& seen, const Node
   }
   plan.waiting = decision.reason;
   plan.reports_enough = decision.kind == PromotionKind::wait_for_more;
-  if (decision.kind != PromotionKind::promote) return;
-  const ReplicaRecord* winner = record.replica(decision.winner);
-  CHECK(winner != nullptr);
-  VolumeRecord next = record;
-  next.epoch = *record.pending;
-  next.pending.reset();
-  next.config = decision.config;
-  next.primary = decision.winner;
-  next.winner_start = decision.winner_start;
-  next.winner_position = decision.winner_position;
-  next.after_power_loss = decision.after_power_loss;
-  next.primary_node_start = promotion.fences ? seen.find(decision.winner)->report_node_start
-                                             : decision.winner_start;
-  plan.change = make_change(std::move(next), "assigned", fields_of(decision));
-  plan.deliveries.clear();
+  if (decision.kind == PromotionKind::promote) {
+    plan_assignment(record, seen, decision, promotion.fences, plan);
+  } else if (decision.kind == PromotionKind::impossible && record.force) {
+    withdraw_force(record, decision, plan);
+  } else if (decision.kind == PromotionKind::move_failed) {
+    plan.order_failed = "neither the replica there nor the old primary could lead";
+    plan.change = make_change(with_pending_epoch(record), "fencing", "reason=move_failed");
+    plan.deliveries.clear();
+  }
 }
 
 }  // namespace seawall::controller

@@ -1,9 +1,10 @@
 // The failover of one volume, as pure decisions: whether one is wanted, and its fence and its
 // choice.
 //
-// A reason of the primary's own (restarted, stepped down, refused) goes on at once; suspicion by
-// silence first asks what heartbeats say: enough members must be there for a promotion, and none
-// may still grant a lease to the silent primary (protocol.md 5.2, P165).
+// A reason of the primary's own (restarted, stepped down, refused) goes on at once. Suspicion by
+// silence first probes the members, without promises: only what they say from then on counts.
+// Enough of them must be there for a promotion, and none may still grant a lease to the silent
+// primary (protocol.md 5.2, P165).
 #pragma once
 
 #include <string>
@@ -16,6 +17,7 @@ struct FailoverReason {
   bool wanted = false;
   std::string text;          // one word with underscores, when wanted
   const char* waiting = "";  // why a failover that seems due is not begun
+  bool suspects = false;     // the primary is silent
 };
 
 FailoverReason failover_reason(const VolumeRecord& record, const VolumeSeen& seen,
@@ -29,6 +31,14 @@ bool is_cut_off(const VolumeRecord& record, const VolumeSeen& seen, const NodesS
 // Fences to the members whose report is missing, and the assignment once the reports allow it.
 void plan_fencing(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
                   Instant now, const Options& options, Plan& plan);
+
+// Asks every member how it is, if it was not asked a moment ago.
+void plan_probe(const VolumeRecord& record, const VolumeSeen& seen, Instant now,
+                const Options& options, Plan& plan);
+
+// What a replica said in the present session of a node that is alive; nullptr: nothing that counts.
+const ReplicaStatus* fresh_status(const ReplicaRecord& replica, const VolumeSeen& seen,
+                                  const NodesSeen& nodes, Instant now, const Options& options);
 
 // Is a delivery to this node due? Yes in a new session, for a new version, and again after
 // `resend`.

@@ -16,6 +16,8 @@ constexpr std::array known_events = {
     std::string_view("deleted"),          std::string_view("deleting"),
     std::string_view("detached"),         std::string_view("detached_by_force"),
     std::string_view("endpoints"),        std::string_view("fencing"),
+    std::string_view("force_ordered"),    std::string_view("force_refused"),
+    std::string_view("move_given_up"),    std::string_view("moving"),
     std::string_view("ready"),            std::string_view("replacing"),
     std::string_view("replicas_deleted"),
 };
@@ -76,6 +78,32 @@ void put_configuration(const Configuration& config, const std::string& prefix,
   out[prefix + "write_cache"] = config.write_cache == WriteCache::none ? "none" : "writeback";
   out[prefix + "members"] = list_of(config.members);
   out[prefix + "in_sync"] = list_of(config.in_sync);
+}
+
+std::string text_of(const Position& position) {
+  return std::to_string(position.term.value()) + ":" + std::to_string(position.lsn.value());
+}
+
+void put_force(const ForceOrder& order, const std::string& prefix, VolumeFields& out) {
+  out[prefix + "who"] = order.who;
+  out[prefix + "why"] = order.why;
+  out[prefix + "at_ms"] = std::to_string(order.asked_ms);
+  out[prefix + "members"] = list_of(order.members);
+  if (order.old_primary_stopped) out[prefix + "old_primary_stopped"] = "1";
+}
+
+// What an operator has ordered, and what came of the last force.
+void put_orders(const VolumeRecord& record, VolumeFields& out) {
+  if (record.move) out["moving_to"] = std::to_string(record.move->target.value());
+  if (record.force) put_force(*record.force, "force.", out);
+  for (const ReplicaRecord& replica : record.left_out) {
+    out["left_out." + std::to_string(replica.id.value())] = std::to_string(replica.node.value());
+  }
+  if (!record.forced) return;
+  put_force(record.forced->order, "forced.", out);
+  out["forced.epoch"] = std::to_string(record.forced->epoch.value());
+  out["forced.lost_after"] = text_of(record.forced->kept);
+  if (record.forced->known) out["forced.known_upto"] = text_of(*record.forced->known);
 }
 
 struct Token {
@@ -139,9 +167,9 @@ VolumeFields fields_of(const VolumeRecord& record) {
         "," + replica.address;
   }
   out["primary"] = std::to_string(record.primary.value());
-  out["position"] = std::to_string(record.winner_position.term.value()) + ":" +
-                    std::to_string(record.winner_position.lsn.value());
+  out["position"] = text_of(record.winner_position);
   if (record.after_power_loss) out["after_power_loss"] = "1";
+  put_orders(record, out);
   out["last_generation"] = std::to_string(record.last_generation.value());
   for (const AttachmentRecord& attachment : record.attachments) {
     out["attachment." + std::to_string(attachment.generation.value())] =

@@ -25,6 +25,8 @@ struct Options {
   Duration create_limit{20'000};  // then a half-made volume is undone
   Duration failover_pause_max{5'000};
   Duration failover_pause_first{100};
+  Duration drain{1'500};  // of a planned move; below limits::drain_ms_max
+  Duration probe{50};     // between questions to a primary that drains
   Duration calm{5'000};           // serving for so long: the next failover is a first one
   Duration replace_after{1'800'000};  // a member's node was silent for so long: another takes over
   Duration replace_missing{30'000};   // its node is there, and has not got it
@@ -70,6 +72,11 @@ struct VolumeSeen {
   // The primary of `failover_epoch` cannot go on, and says so itself.
   Epoch failover_epoch;
   std::string failover_reason;
+  // The primary is silent: only what its replicas have said since then is an answer.
+  std::optional<Instant> suspected_since;
+  Instant probed_at;         // the last Probe went out
+  Instant move_since;        // this controller knows of the order to move
+  std::string order_failed;  // why the last move or force came to nothing
   std::optional<Instant> cut_off_since;  // the primary speaks, and its replicas do not hear it
   Instant pending_since;                 // this controller knows of the pending epoch
   std::optional<Instant> enough_since;   // reports would do; a better one may still come

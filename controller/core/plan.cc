@@ -5,6 +5,7 @@
 #include "controller/core/change.h"
 #include "controller/core/failover.h"
 #include "controller/core/fields.h"
+#include "controller/core/move.h"
 #include "engine/base/limits.h"
 #include "engine/config_change.h"
 
@@ -116,6 +117,19 @@ bool has_assignment(const VolumeRecord& record, const ReplicaSeen* heard, std::u
          heard->status->revision == record.revision;
 }
 
+// Those whom a force left out hear once a session that they are no members: an old primary among
+// them then serves no more.
+void deliver_farewells(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
+                       Plan& plan) {
+  for (const ReplicaRecord& replica : record.left_out) {
+    const auto at = nodes.find(replica.node);
+    if (at == nodes.end() || at->second.session == 0) continue;
+    if (mark_of(seen, replica.id).session == at->second.session) continue;
+    plan.deliveries.push_back(
+        Delivery{replica.node, make_assign(record), replica.id, std::nullopt});
+  }
+}
+
 void deliver_assignments(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
                          Instant now, const Options& options, Plan& plan) {
   for (const ReplicaRecord& replica : record.replicas) {
@@ -131,6 +145,7 @@ void deliver_assignments(const VolumeRecord& record, const VolumeSeen& seen, con
     plan.deliveries.push_back(
         Delivery{replica.node, make_assign(record), replica.id, std::nullopt});
   }
+  deliver_farewells(record, seen, nodes, plan);
   for (const AttachmentRecord& attachment : record.attachments) {
     const auto at = nodes.find(attachment.node);
     if (at == nodes.end() || at->second.session == 0) continue;
@@ -186,11 +201,17 @@ Plan plan_ready(const VolumeRecord& record, const VolumeSeen& seen, const NodesS
     return plan;
   }
   const FailoverReason reason = failover_reason(record, seen, nodes, now, options);
+  plan.suspects = reason.suspects;
   if (reason.wanted) {
     plan.change = make_change(with_pending_epoch(record), "fencing", "reason=" + reason.text);
     return plan;
   }
   plan.waiting = reason.waiting;
+  if (reason.suspects) plan_probe(record, seen, now, options, plan);
+  if (record.move) {
+    plan_drain(record, seen, nodes, now, options, plan);
+    if (plan.change) return plan;
+  }
   plan_proposal(record, seen, plan);
   plan_wish(record, seen, nodes, now, options, plan);
   if (!plan.change) deliver_assignments(record, seen, nodes, now, options, plan);
@@ -237,6 +258,7 @@ Change make_change(VolumeRecord next, const char* type, std::string fields) {
 
 VolumeRecord with_pending_epoch(VolumeRecord record) {
   record.pending = Epoch(record.greatest_epoch().value() + 1);
+  record.move.reset();  // whoever goes on with it puts it back
   return record;
 }
 
@@ -278,6 +300,7 @@ control::Assign make_assign(const VolumeRecord& record) {
   assignment.winner_start = record.winner_start;
   assignment.winner_position = record.winner_position;
   assignment.after_power_loss = record.after_power_loss;
+  assignment.drains = record.move.has_value();
   assign.volume_name = record.name;
   return assign;
 }

@@ -36,6 +36,8 @@ struct Plan {
   std::vector<Delivery> deliveries;
   bool proposal_answered = false;
   bool reports_enough = false;  // the choice waits for better reports
+  bool suspects = false;        // the primary is silent: its replicas are asked
+  std::string order_failed;     // `change` ends a move or a force that came to nothing
   const char* waiting = "";     // what the volume waits for; empty: nothing
 };
 

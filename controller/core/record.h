@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/core/orders.h"
 #include "engine/control.h"
 
 namespace seawall::controller {
@@ -81,6 +82,12 @@ struct VolumeRecord {
   AttachmentId last_generation;  // greatest ever given
   std::vector<AttachmentRecord> attachments;
   std::string detach_operation;  // of the last detach: a repeated one finds it done
+
+  std::optional<MoveOrder> move;       // under way
+  std::optional<ForceOrder> force;     // asked, not yet an assignment
+  std::optional<ForceOutcome> forced;  // the last one
+  // No members since a force: they keep their files, which may be the only copy of what was lost.
+  std::vector<ReplicaRecord> left_out;
 
   friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
 

@@ -22,6 +22,9 @@ enum class RefusalCode {
   busy,       // too many requests wait for this volume
   timed_out,  // what was committed stays; the same request again goes on from there
   create_failed,
+  still_serving,  // force: it is not needed
+  not_moved,      // the old primary goes on
+  not_forced,     // nothing was changed
 };
 
 struct Refusal {
@@ -46,6 +49,9 @@ inline const char* refusal_name(RefusalCode code) {
     case RefusalCode::busy: return "busy";
     case RefusalCode::timed_out: return "timed_out";
     case RefusalCode::create_failed: return "create_failed";
+    case RefusalCode::still_serving: return "still_serving";
+    case RefusalCode::not_moved: return "not_moved";
+    case RefusalCode::not_forced: return "not_forced";
   }
   return "unknown";
 }

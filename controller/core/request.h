@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "controller/core/record.h"
 #include "controller/core/refusal.h"
@@ -67,8 +68,27 @@ struct ChangeVolume {
   bool cancel = false;      // the wish goes, what is in force stays
 };
 
-using Request =
-    std::variant<CreateVolume, DeleteVolume, AttachVolume, DetachVolume, ChangeVolume>;
+// The replica on that node becomes the primary; its volume is not interrupted by more than a
+// moment.
+struct MoveVolume {
+  std::string operation;
+  std::string volume;
+  std::string node;  // name, or `node_id`
+  NodeId node_id;
+};
+
+// When no promotion is allowed: these nodes' replicas are the members from now on.
+struct ForceVolume {
+  std::string operation;
+  std::string volume;
+  std::vector<std::string> nodes;  // names
+  std::string who, why;
+  bool old_primary_stopped = false;
+  std::uint64_t asked_ms = 0;  // Unix time, by the edge: the core has no such clock
+};
+
+using Request = std::variant<CreateVolume, DeleteVolume, AttachVolume, DetachVolume, ChangeVolume,
+                             MoveVolume, ForceVolume>;
 
 struct Answer {
   std::optional<Refusal> refusal;  // set: nothing else is

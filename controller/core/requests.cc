@@ -233,6 +233,12 @@ bool Core::serve(Volume& volume, Asker& asker, Instant now, Outputs& out) {
   if (const auto* change = std::get_if<ChangeVolume>(&asker.request)) {
     return serve_change(volume, asker, *change, now, out);
   }
+  if (const auto* move = std::get_if<MoveVolume>(&asker.request)) {
+    return serve_move(volume, asker, *move, now, out);
+  }
+  if (const auto* force = std::get_if<ForceVolume>(&asker.request)) {
+    return serve_force(volume, asker, *force, now, out);
+  }
   return serve_delete(volume, asker, out);
 }
 
@@ -251,6 +257,8 @@ bool Core::serve_delete(Volume& volume, Asker& asker, Outputs& out) {
   next.wish.reset();
   next.replicas.insert(next.replicas.end(), next.retired.begin(), next.retired.end());
   next.retired.clear();
+  next.replicas.insert(next.replicas.end(), next.left_out.begin(), next.left_out.end());
+  next.left_out.clear();
   Change change = make_change(std::move(next), "deleting", "name=" + record.name);
   Waiter waiter{std::move(asker), Until::gone, change.next->version(), AttachmentId(0)};
   commit(volume, std::move(change), std::move(waiter), out);
@@ -383,6 +391,8 @@ bool Core::is_settled(const Volume& volume, const Waiter& waiter, Answer& result
     return true;
   }
   if (waiter.until == Until::committed) return true;
+  if (waiter.until == Until::moved) return is_move_settled(volume, waiter, result);
+  if (waiter.until == Until::forced) return is_force_settled(volume, waiter, result);
   if (waiter.until == Until::assigned) {
     return !record.pending && record.epoch >= waiter.version.epoch;
   }

@@ -20,6 +20,65 @@ ReplicaRecord read(const v1::StoredReplica& in) {
                        in.address()};
 }
 
+void write_position(const Position& in, v1::Position& out) {
+  out.set_term(in.term.value());
+  out.set_lsn(in.lsn.value());
+}
+
+Position read_position(const v1::Position& in) {
+  return Position{Term(in.term()), Lsn(in.lsn())};
+}
+
+void write_force(const ForceOrder& in, v1::StoredForce& out) {
+  for (const ReplicaId member : in.members) out.add_members(member.value());
+  out.set_operation(in.operation);
+  out.set_who(in.who);
+  out.set_why(in.why);
+  out.set_asked_ms(in.asked_ms);
+  out.set_old_primary_stopped(in.old_primary_stopped);
+}
+
+bool read_force(const v1::StoredForce& in, ForceOrder& out) {
+  for (const std::uint64_t member : in.members()) {
+    if (!out.members.try_push_back(ReplicaId(member))) return false;
+  }
+  out.operation = in.operation();
+  out.who = in.who();
+  out.why = in.why();
+  out.asked_ms = in.asked_ms();
+  out.old_primary_stopped = in.old_primary_stopped();
+  return true;
+}
+
+void write_orders(const VolumeRecord& record, v1::StoredVolume& out) {
+  if (record.move) {
+    out.mutable_move()->set_target(record.move->target.value());
+    out.mutable_move()->set_operation(record.move->operation);
+  }
+  for (const ReplicaRecord& replica : record.left_out) write(replica, *out.add_left_out());
+  if (record.force) write_force(*record.force, *out.mutable_force());
+  if (!record.forced) return;
+  v1::StoredForceOutcome& forced = *out.mutable_forced();
+  write_force(record.forced->order, *forced.mutable_order());
+  forced.set_epoch(record.forced->epoch.value());
+  write_position(record.forced->kept, *forced.mutable_kept());
+  if (record.forced->known) write_position(*record.forced->known, *forced.mutable_known());
+}
+
+bool read_orders(const v1::StoredVolume& in, VolumeRecord& record) {
+  if (in.has_move()) {
+    record.move = MoveOrder{ReplicaId(in.move().target()), in.move().operation()};
+  }
+  for (const v1::StoredReplica& each : in.left_out()) record.left_out.push_back(read(each));
+  if (in.has_force() && !read_force(in.force(), record.force.emplace())) return false;
+  if (!in.has_forced()) return true;
+  ForceOutcome& forced = record.forced.emplace();
+  forced.epoch = Epoch(in.forced().epoch());
+  forced.kept = read_position(in.forced().kept());
+  if (in.forced().has_known()) forced.known = read_position(in.forced().known());
+  return read_force(in.forced().order(), forced.order);
+}
+
 }  // namespace
 
 std::string encode(const VolumeRecord& record) {
@@ -56,6 +115,7 @@ std::string encode(const VolumeRecord& record) {
     each.set_node_start(attachment.node_start.value());
   }
   out.set_detach_operation(record.detach_operation);
+  write_orders(record, out);
   return out.SerializeAsString();
 }
 
@@ -101,6 +161,9 @@ Result<VolumeRecord> decode_volume(const std::string& bytes) {
         AttachmentId(each.generation()), NodeId(each.node()), ProcessStart(each.node_start())});
   }
   record.detach_operation = in.detach_operation();
+  if (!read_orders(in, record)) {
+    return make_error(Errc::corrupt, "a volume record has an order with too many members");
+  }
   return record;
 }
 

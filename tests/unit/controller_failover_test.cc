@@ -281,6 +281,78 @@ TEST(Failover, P165_trap_57_a_grant_that_runs_forbids_what_enough_answers_would_
   EXPECT_NE(world.primary_index(volume), primary);
 }
 
+TEST(Failover, P165_only_what_was_said_since_the_suspicion_is_an_answer) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "quorum");
+  const std::size_t primary = world.primary_index(volume);
+  for (std::size_t i = 0; i < 3; ++i) world.replica(i, volume).grants = false;
+  while (world.now().value() % 250 != 0) world.run(50);
+  world.cut(primary);
+  world.run(1'500);  // all have just said that they grant nothing
+  EXPECT_FALSE(world.record(volume)->pending);
+  world.replica(other_than(primary, 3), volume).grants = true;  // and hear the primary again
+  world.run(20'000);
+  EXPECT_FALSE(world.record(volume)->pending);
+  EXPECT_EQ(world.record(volume)->epoch, Epoch(1));
+}
+
+TEST(Failover, T16_a_report_after_the_assignment_is_committed_changes_nothing) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "quorum");
+  const std::size_t primary = world.primary_index(volume);
+  const std::size_t late = other_than(primary, 3);
+  world.kill(primary);
+  ASSERT_TRUE(world.run_until([&] { return world.record(volume)->pending.has_value(); }));
+  ReplicaFacts facts = world.replica(late, volume).facts;
+  facts.promised = Epoch(2);
+  facts.marks.written = Lsn(1'000);  // it would have won
+  ASSERT_TRUE(world.run_until([&] { return world.record(volume)->epoch == Epoch(2); }));
+  const VolumeRecord record = *world.record(volume);
+  world.say(late, control::Fenced{FenceReport{volume, Epoch(2), facts}, facts.replica});
+  world.run(5'000);
+  EXPECT_EQ(*world.record(volume), record);
+  EXPECT_TRUE(world.write(volume));
+}
+
+TEST(Failover, P147_all_lose_power_and_the_first_that_returns_waits_for_those_that_may_hold_more) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "quorum");
+  EXPECT_TRUE(world.write(volume));
+  const std::size_t primary = world.primary_index(volume);
+  for (std::size_t i = 0; i < 3; ++i) world.kill(i);
+  world.crash_controller();
+  const std::size_t early = other_than(primary, 3);
+  const std::size_t second = 3 - primary - early;
+  world.start(early, true);
+  world.run(20'000);
+  EXPECT_FALSE(world.is_serving(volume)) << "one of three is too few, however long it waits";
+  world.start(second, true);
+  world.run(20'000);
+  EXPECT_FALSE(world.is_serving(volume)) << "two would do, and an intact one may yet come";
+  world.start(primary, true);
+  ASSERT_TRUE(world.run_until([&] { return world.is_serving(volume); }, 2'000))
+      << "every member has reported";
+  const auto record = world.record(volume);
+  EXPECT_TRUE(record->after_power_loss);
+  EXPECT_TRUE(world.replica(world.primary_index(volume), volume).assignment.after_power_loss);
+}
+
+TEST(Failover, P57_P147_without_the_last_one_the_settle_time_decides) {
+  World world(3);
+  const VolumeId volume = world.create("v", 3, "quorum");
+  const std::size_t primary = world.primary_index(volume);
+  for (std::size_t i = 0; i < 3; ++i) world.kill(i);
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (i != primary) world.start(i, true);
+  }
+  ASSERT_TRUE(world.run_until([&] { return world.record(volume)->pending.has_value(); }));
+  const Instant fenced = world.now();
+  ASSERT_TRUE(world.run_until([&] { return world.is_serving(volume); }));
+  EXPECT_GE((world.now() - fenced).value(), limits::settle_time_ms - 100);
+  EXPECT_LE((world.now() - fenced).value(), limits::settle_time_ms + 2'000);
+  EXPECT_TRUE(world.record(volume)->after_power_loss);
+}
+
 TEST(Failover, a_report_ends_with_the_process_that_made_it) {
   World world(3);
   const VolumeId volume = world.create("v", 3, "quorum");

@@ -49,6 +49,11 @@ VolumeRecord sample(std::uint64_t number) {
   record.change_operation = "c";
   record.retired = {{ReplicaId(9), NodeId(8), EndpointVersion(1), "127.0.0.1:9"}};
   record.replicas_made = 4;
+  record.left_out = {{ReplicaId(10), NodeId(9), EndpointVersion(1), "127.0.0.1:10"}};
+  record.move = MoveOrder{ReplicaId(1), "m"};
+  record.force = ForceOrder{{ReplicaId(1)}, "f", "who", "why", 9, true};
+  record.forced =
+      ForceOutcome{*record.force, Epoch(3), {Term(2), Lsn(5)}, Position{Term(3), Lsn(1)}};
   return record;
 }
 

@@ -111,6 +111,26 @@ void World::connect_nodes() {
   }
 }
 
+void World::fill_peers(const ModelNode& node, const ModelReplica& primary,
+                       ReplicaStatus& status) const {
+  status.committed = primary.facts.marks.written;
+  status.drained = primary.assignment.drains && !primary.never_rests;
+  for (const ModelNode& other : nodes_) {
+    const auto at = other.replicas.find(status.volume);
+    if (&other == &node || at == other.replicas.end()) continue;
+    const ReplicaId id = at->second.facts.replica;
+    const bool listed = std::find(primary.level.begin(), primary.level.end(), id) !=
+                        primary.level.end();
+    if (listed || !primary.assignment.config.members.contains(id)) continue;
+    PeerStatus peer;
+    peer.replica = at->second.facts.replica;
+    const bool follows = other.alive && at->second.assignment.epoch == primary.assignment.epoch;
+    peer.state = follows ? ReplicaState::in_sync : ReplicaState::unreachable;
+    peer.written = at->second.facts.marks.written;
+    status.peers.push_back(peer);
+  }
+}
+
 std::vector<ReplicaStatus> World::statuses(const ModelNode& node) const {
   std::vector<ReplicaStatus> all;
   for (const auto& [volume, replica] : node.replicas) {
@@ -129,8 +149,10 @@ std::vector<ReplicaStatus> World::statuses(const ModelNode& node) const {
       PeerStatus peer;
       peer.replica = id;
       peer.state = ReplicaState::in_sync;
+      peer.written = replica.facts.marks.written;
       status.peers.push_back(peer);
     }
+    if (replica.serving) fill_peers(node, replica, status);
     all.push_back(status);
   }
   return all;
@@ -164,16 +186,18 @@ void World::deliver(const output::Deliver& delivery) {
   std::visit([&](const auto& message) { on(node, message); }, delivery.message);
 }
 
+void World::beat(std::size_t index) {
+  const ModelNode& node = nodes_[index];
+  if (node.session == 0 || !node.alive || !node.reaches) return;
+  control::Heartbeat heartbeat;
+  heartbeat.node = node.id;
+  heartbeat.pool_free_bytes = node.free_bytes;
+  heartbeat.replicas = statuses(node);
+  say(index, heartbeat);
+}
+
 void World::beat() {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    ModelNode& node = nodes_[i];
-    if (node.session == 0 || !node.alive || !node.reaches) continue;
-    control::Heartbeat heartbeat;
-    heartbeat.node = node.id;
-    heartbeat.pool_free_bytes = node.free_bytes;
-    heartbeat.replicas = statuses(node);
-    say(i, heartbeat);
-  }
+  for (std::size_t i = 0; i < nodes_.size(); ++i) beat(i);
 }
 
 void World::run(std::uint64_t milliseconds) {
@@ -395,6 +419,8 @@ void World::on(ModelNode& node, const control::Assign& message) {
 }
 
 void World::on(ModelNode&, const control::Refuse&) {}
+
+void World::on(ModelNode& node, const control::Probe&) { beat(index_of(node.id)); }
 
 void World::on(ModelNode& node, const control::AttachmentView& message) {
   if (message.revoked) {

@@ -32,6 +32,7 @@ struct ModelReplica {
   // As primary: who is level with it, and the step to the wish that it has proposed.
   std::vector<ReplicaId> level;
   std::optional<Configuration> proposed;
+  bool never_rests = false;  // a primary that is asked to drain does not come to an end
 };
 
 struct ModelNode {
@@ -87,6 +88,8 @@ class World {
   bool write(VolumeId volume);
   // A write that reaches only the primary.
   void write_privately(VolumeId volume);
+  // An operator gives up what completed: World no longer asks for it.
+  void expect_loss(VolumeId volume) { completed_.erase(volume); }
 
   ModelNode& node(std::size_t index) { return nodes_[index]; }
   ModelReplica& replica(std::size_t index, VolumeId volume) {
@@ -116,13 +119,16 @@ class World {
   void deliver(const output::Deliver& delivery);
   void drain();
   void beat();
+  void beat(std::size_t index);
   std::vector<ReplicaStatus> statuses(const ModelNode& node) const;
+  void fill_peers(const ModelNode& node, const ModelReplica& primary, ReplicaStatus& status) const;
   void on(ModelNode& node, const control::CreateReplica& message);
   void on(ModelNode& node, const control::DeleteReplica& message);
   void on(ModelNode& node, const control::Assign& message);
   void on(ModelNode& node, const control::Fence& message);
   void on(ModelNode& node, const control::Refuse& message);
   void on(ModelNode& node, const control::AttachmentView& message);
+  void on(ModelNode& node, const control::Probe& message);
   void check_assign(const control::Assign& message);
   void propose(ModelNode& node, ModelReplica& primary);
   void replicate();
