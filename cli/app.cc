@@ -45,10 +45,12 @@ void add_commands(CLI::App& app, Context& context) {
   add_cluster_start(cluster, context);
   add_cluster_stop(cluster, context);
   add_cluster_down(cluster, context);
-  CLI::App& volume = add_group(app, "volume", "Volumes: create, list, show, delete");
+  CLI::App& volume = add_group(app, "volume", "Volumes: create, list, show, move, force, delete");
   add_volume_create(volume, context);
   add_volume_list(volume, context);
   add_volume_show(volume, context);
+  add_volume_move(volume, context);
+  add_volume_force(volume, context);
   add_volume_delete(volume, context);
   add_attach(app, context);
   add_detach(app, context);

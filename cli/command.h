@@ -48,6 +48,8 @@ void add_cluster_down(CLI::App& cluster, Context& context);
 void add_volume_create(CLI::App& volume, Context& context);
 void add_volume_list(CLI::App& volume, Context& context);
 void add_volume_show(CLI::App& volume, Context& context);
+void add_volume_move(CLI::App& volume, Context& context);
+void add_volume_force(CLI::App& volume, Context& context);
 void add_volume_delete(CLI::App& volume, Context& context);
 void add_bench(CLI::App& app, Context& context);
 void add_attach(CLI::App& app, Context& context);

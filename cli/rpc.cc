@@ -134,6 +134,23 @@ pb::Volume ControllerClient::detach_volume(const std::string& name, std::uint64_
   return response.volume();
 }
 
+pb::Volume ControllerClient::move_volume(const std::string& name, const std::string& node) {
+  pb::MoveVolumeRequest request;
+  request.set_operation_id(new_operation_id());
+  request.set_volume(name);
+  request.set_node(node);
+  pb::MoveVolumeResponse response;
+  impl_->peer.call(*impl_->stub, &pb::VolumeService::Stub::MoveVolume, request, response);
+  return response.volume();
+}
+
+pb::Volume ControllerClient::force_volume(pb::ForceVolumeRequest request) {
+  request.set_operation_id(new_operation_id());
+  pb::ForceVolumeResponse response;
+  impl_->peer.call(*impl_->stub, &pb::VolumeService::Stub::ForceVolume, request, response);
+  return response.volume();
+}
+
 std::vector<pb::Node> ControllerClient::list_nodes() {
   pb::ListNodesResponse response;
   impl_->peer.call(*impl_->stub, &pb::VolumeService::Stub::ListNodes, pb::ListNodesRequest(),

@@ -30,6 +30,8 @@ class ControllerClient {
   pb::Volume get_volume(const std::string& name);
   pb::AttachVolumeResponse attach_volume(const std::string& name, std::uint64_t node_id);
   pb::Volume detach_volume(const std::string& name, std::uint64_t generation, bool force);
+  pb::Volume move_volume(const std::string& name, const std::string& node);
+  pb::Volume force_volume(pb::ForceVolumeRequest request);
   std::vector<pb::Node> list_nodes();
   pb::Cluster get_cluster();
   // Calls `on_cluster` at each change until it answers false, or the stream ends (Failure).

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "cli/force_view.h"
 #include "cli/size.h"
 
 namespace seawall::cli {
@@ -114,6 +115,9 @@ boost::json::object volume_json(const pb::Volume& v) {
           {"primary_replica", number_or_null(v.primary() != 0, v.primary())},
           {"serving", v.serving()},
           {"after_power_loss", v.after_power_loss()},
+          {"moving_to", number_or_null(v.moving_to() != 0, v.moving_to())},
+          {"forced", v.has_force() ? boost::json::value(force_json(v.force()))
+                                   : boost::json::value(nullptr)},
           {"configuration", configuration_json(v)},
           {"required", v.required()},
           {"eligible", v.eligible()},
@@ -166,6 +170,7 @@ std::string volume_text(const pb::Volume& v, bool colours) {
                      v.pending_epoch() == 0
                          ? ""
                          : fmt::format(", failover to epoch {} under way", v.pending_epoch()));
+  if (v.has_force()) out += force_text(v.force());
   out += fmt::format("  attached  {}\n  id        {}, incarnation {}\n\n", attached_at(v), v.id(),
                      v.incarnation());
   return out + replica_table(v, colours).text();
