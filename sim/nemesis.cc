@@ -22,6 +22,7 @@ void Nemesis::start() {
   arm(options_.long_pause, &Nemesis::pause_long);
   arm(options_.controller_rival, &Nemesis::rival);
   cluster_.controller().set_lost_replies(options_.lost_replies);
+  arm(options_.planned_move, &Nemesis::move_primary);
 }
 
 void Nemesis::heal() {
@@ -202,6 +203,20 @@ void Nemesis::crash_controller() {
   later(prng_.below(options_.down_max + 1), [this] {
     if (!cluster_.controller().running()) cluster_.controller().start();
   });
+}
+
+// An operator's wish at any moment; whatever else happens, it ends with one of the two in office.
+void Nemesis::move_primary() {
+  if (moving_) return;
+  const VolumeClient& volume = cluster_.volume(prng_.below(cluster_.volumes()));
+  if (!volume.ready()) return;
+  controller::MoveVolume request;
+  request.operation = "move-" + std::to_string(stats_.moves + 1);
+  request.volume = volume.name();
+  request.node_id = NodeId{draw_node()};
+  moving_ = true;
+  ++stats_.moves;
+  cluster_.controller().ask(request, [this](const controller::Answer&) { moving_ = false; });
 }
 
 }  // namespace seawall::sim

@@ -15,7 +15,7 @@
 namespace seawall::sim {
 
 struct NemesisStats {
-  std::uint64_t crashes = 0, power_losses = 0, partitions = 0;
+  std::uint64_t crashes = 0, power_losses = 0, partitions = 0, moves = 0;
 };
 
 class Nemesis {
@@ -45,6 +45,7 @@ class Nemesis {
   void crash_controller();
   void pause_long();
   void rival();
+  void move_primary();
   void later(Micros delay, std::function<void()> mend);
 
   Scheduler& scheduler_;
@@ -54,6 +55,7 @@ class Nemesis {
   bool active_ = false;
   Micros quiet_until_ = 0;  // nothing else breaks while somebody stands still for long
   std::function<void(Micros)> on_long_pause_;
+  bool moving_ = false;  // an operator waits for the answer to a planned move
   NemesisStats stats_;
 };
 

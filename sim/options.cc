@@ -167,6 +167,8 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
   draw_network(prng, options.network);
   draw_workload(prng, options.workload, options.log_bytes);
   draw_faults(prng, options.faults);
+  Prng moves(seed ^ 0x6d6f766573ull);  // its own: a seed's other faults stay what they were
+  options.faults.planned_move = rate(moves, 25, 2 * seconds, 8 * seconds);
   if (overrides.nodes) options.nodes = *overrides.nodes;
   if (overrides.policy) options.policy = *overrides.policy;
   if (overrides.write_cache) options.write_cache = *overrides.write_cache;
@@ -243,6 +245,7 @@ std::string describe(const RunOptions& o) {
   add_rate("slow_disk_ms", d.slow_disk);
   add_rate("hung_disk_ms", d.hung_disk);
   if (o.beyond) text += " beyond";
+  add_rate("planned_move_ms", f.planned_move);
   if (f.crash_in_blocking.numerator != 0)
     add("crash_in_blocking_pct", f.crash_in_blocking.numerator);
   if (f.control_duplicate.numerator != 0)

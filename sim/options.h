@@ -34,7 +34,7 @@ struct WorkloadOptions {
 struct FaultOptions {
   Micros crash = 0, power_loss = 0, power_loss_all = 0, pause = 0;
   Micros partition = 0, one_way = 0, reset = 0;
-  Micros control_cut = 0, controller_crash = 0, client_crash = 0;
+  Micros control_cut = 0, controller_crash = 0, client_crash = 0, planned_move = 0;
   Ratio crash_in_blocking = {0, 1};   // a piece of blocking work in the middle of which it dies
   Ratio control_duplicate = {0, 1};   // a control message that arrives twice, the second time late
   Ratio strike_after_flush = {0, 1};  // all power goes right after a flush (with power_loss_all)
