@@ -48,6 +48,7 @@ class Attachments {
   [[nodiscard]] const AttachmentConnection* connection(LinkId link) const;
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   RequestTables tables_;
   Granted granted_;
   BoundedVector<AttachmentConnection, limits::attachments_max> connections_;

@@ -28,6 +28,7 @@ class BarrierLog {
   void clear() { open_.clear(); }
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   struct Asked {
     std::uint64_t id = 0;
     Lsn target;
@@ -52,6 +53,7 @@ class BarrierPlan {
   std::uint64_t next_id() { return next_id_++; }
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   std::optional<Lsn> wanted_;
   std::optional<Lsn> last_, before_last_;
   std::uint64_t next_id_ = 1;

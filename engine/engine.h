@@ -27,6 +27,7 @@ class Engine {
   [[nodiscard]] const char* reason() const { return reason_; }
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   void on(const event::Opened& event);
   void on(const event::Tick& event);
   void on(const event::Assigned& event);

@@ -72,6 +72,7 @@ class OwnLog {
   [[nodiscard]] std::uint64_t bytes_after(Lsn after) const;
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   Lsn head_;
   Term head_term_;
   std::uint64_t head_chain_ = 0;

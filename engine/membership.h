@@ -36,6 +36,7 @@ class Membership {
   [[nodiscard]] bool proposed() const { return change_ && change_->proposed; }
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   enum class Kind : std::uint8_t { shrink, grow, wish };
   struct Change {
     Configuration wanted;

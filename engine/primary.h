@@ -93,6 +93,7 @@ class Primary {
   [[nodiscard]] std::size_t tape_size() const { return tape_.size(); }
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   struct TapeEntry {
     RecordHeader header;
     Slot slot = no_slot;

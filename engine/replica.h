@@ -59,6 +59,7 @@ class Replica {
   [[nodiscard]] bool fence_pending() const { return fence_.has_value(); }
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   struct Greeting {
     LinkId link;
     message::Envelope envelope;

@@ -49,6 +49,7 @@ class Requests {
   void start_epoch(Lsn term_start) { completed_ = term_start; }
 
  private:
+  friend struct DigestAccess;  // digest.cc: names every field
   struct Asker {
     LinkId link;
     AttachmentId attachment;

@@ -52,9 +52,16 @@ void Cluster::create(std::size_t replicas, const Configuration& config) {
 
 void Cluster::feed(ModelNode& node, const Event& event) {
   if (!node.alive) return;
+  touch(node);
   if (trace) say(std::to_string(node.id.value()) + " < " + text_of(event));
   const CoreSnapshot before = snapshot(*node.core);
-  const auto commands = std::make_unique<Commands>();
+  std::unique_ptr<Commands> commands;
+  if (spare_commands_.empty()) {
+    commands = std::make_unique<Commands>();
+  } else {
+    commands = std::move(spare_commands_.back());
+    spare_commands_.pop_back();
+  }
   node.core->step(now_, event, *commands);
   const char* wrong[] = {check_state(*node.core), check_commands(*node.core, *commands),
                          check_delta(before, snapshot(*node.core))};
@@ -66,6 +73,7 @@ void Cluster::feed(ModelNode& node, const Event& event) {
         wrong[i]);
   }
   obey(node, *commands);
+  spare_commands_.push_back(std::move(commands));
 }
 
 void Cluster::obey(ModelNode& node, const Commands& commands) {
@@ -229,12 +237,14 @@ void Cluster::send(ModelNode& node, const command::Send& send) {
   const auto found = links_.find(send.link.value());
   if (found == links_.end()) return;  // a link that has ended takes everything with it
   Wire wire{send.link, send.envelope, send.message, {}, {}, {}, {}, false};
-  if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) wire.facts = *reply->facts;
+  if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) {
+    wire.facts = std::make_shared<const ReplicaFacts>(*reply->facts);
+  }
   if (auto* start = std::get_if<message::StartRebuild>(&wire.message)) {
-    wire.terms = *start->terms;
+    wire.terms = std::make_shared<const TermTable>(*start->terms);
   }
   if (auto* base = std::get_if<message::BaseRequests>(&wire.message)) {
-    wire.requests = *base->tables;
+    wire.requests = std::make_shared<const RequestTables>(*base->tables);
   }
   if (auto* append = std::get_if<message::Append>(&wire.message)) {
     if (append->slot != no_slot) {
@@ -250,9 +260,15 @@ void Cluster::deliver(Wire wire) {
   if (found == links_.end()) return;
   ModelNode& target = node(wire.envelope.to.value());
   if (!target.alive) return;
-  if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) reply->facts = &wire.facts;
-  if (auto* start = std::get_if<message::StartRebuild>(&wire.message)) start->terms = &wire.terms;
-  if (auto* base = std::get_if<message::BaseRequests>(&wire.message)) base->tables = &wire.requests;
+  if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) {
+    reply->facts = wire.facts.get();
+  }
+  if (auto* start = std::get_if<message::StartRebuild>(&wire.message)) {
+    start->terms = wire.terms.get();
+  }
+  if (auto* base = std::get_if<message::BaseRequests>(&wire.message)) {
+    base->tables = wire.requests.get();
+  }
   if (wire.has_payload) {
     const Slot slot = target.slots.lend(wire.payload);
     if (auto* append = std::get_if<message::Append>(&wire.message)) append->slot = slot;

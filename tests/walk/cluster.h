@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -23,9 +24,9 @@ struct Wire {  // one frame on its way
   LinkId link;
   message::Envelope envelope;
   message::PeerMessage message;
-  ReplicaFacts facts;   // what a HelloReply points to
-  TermTable terms;      // what a StartRebuild points to
-  RequestTables requests;  // what a BaseRequests points to
+  std::shared_ptr<const ReplicaFacts> facts;      // what a HelloReply points to
+  std::shared_ptr<const TermTable> terms;         // what a StartRebuild points to
+  std::shared_ptr<const RequestTables> requests;  // what a BaseRequests points to
   Payload payload;      // what a slot held
   bool has_payload = false;
 };
@@ -45,8 +46,24 @@ struct ClientView {
   std::set<std::uint64_t> open;
 };
 
-class Cluster {
+// The world between the nodes: a value that can be put aside and taken back.
+struct ClusterState {
+  using Direction = std::pair<std::uint64_t, std::uint64_t>;
+  Instant now_{1000};
+  std::map<std::uint64_t, LinkState> links_;
+  std::uint64_t next_link_ = 1;
+  std::map<Direction, std::deque<Wire>> frames_;
+  std::set<Direction> held_, broken_links_;
+  std::set<Direction> dialling_;
+  ClientView client_;
+  Assignment record_;
+  std::vector<FenceReport> reports_;
+  std::map<std::uint64_t, ConfigProposal> proposals_;
+};
+
+class Cluster : protected ClusterState {
  public:
+  using ClusterState::Direction;
   void create(std::size_t replicas, const Configuration& config);
 
   // --- events by hand ---
@@ -95,6 +112,12 @@ class Cluster {
   std::string compare(const std::vector<std::uint64_t>& ids);
   void say(const std::string& line) { output_ += line + "\n"; }
 
+ protected:
+  bool dial_pending();
+  [[nodiscard]] CoreOptions core_options() const { return options(); }
+  void touch(const ModelNode& node) { touched_ |= 1u << node.id.value(); }
+  std::uint32_t take_touched() { return std::exchange(touched_, 0); }
+
  private:
   void obey(ModelNode& node, const Commands& commands);
   void run(ModelNode& node, const Command& command);
@@ -106,23 +129,13 @@ class Cluster {
   void send_base(ModelNode& node, const command::SendBase& send);
   void deliver(Wire wire);
   void close_link(LinkId link, ReplicaId except);
-  bool dial_pending();
   void tell(const ModelNode& node, const Command& command);
   void say_completion(const ModelNode& node, const command::Complete& complete);
   CoreOptions options() const;
 
-  using Direction = std::pair<std::uint64_t, std::uint64_t>;
   std::vector<ModelNode> nodes_;
-  Instant now_{1000};
-  std::map<std::uint64_t, LinkState> links_;
-  std::uint64_t next_link_ = 1;
-  std::map<Direction, std::deque<Wire>> frames_;
-  std::set<Direction> held_, broken_links_;
-  std::set<Direction> dialling_;
-  ClientView client_;
-  Assignment record_;
-  std::vector<FenceReport> reports_;
-  std::map<std::uint64_t, ConfigProposal> proposals_;
+  std::uint32_t touched_ = 0;  // bit n: node n has changed; for whoever wants to know
+  std::vector<std::unique_ptr<Commands>> spare_commands_;  // they are large
   std::string output_;
   bool broken_ = false;
 };

@@ -93,6 +93,7 @@ bool Cluster::one_of_many(std::uint64_t choice) {
 
 void Cluster::crash(std::uint64_t id, bool power) {
   ModelNode& gone = node(id);
+  touch(gone);
   if (power) gone.lose_power();
   else gone.crash();
   for (std::uint64_t other = 1; other <= nodes_.size(); ++other) drop_frames(id, other);

@@ -30,6 +30,7 @@ class SlotTable {
   void reference(Slot slot);
   void drop(Slot slot);
   [[nodiscard]] const Payload& at(Slot slot) const;
+  [[nodiscard]] bool holds(Slot slot) const { return payloads_.contains(slot.value()); }
   [[nodiscard]] std::size_t in_use() const { return payloads_.size(); }
   void clear() { payloads_.clear(); }
 
@@ -89,13 +90,12 @@ struct ModelDisk {
 
 std::uint64_t digest_next(std::uint64_t digest, std::uint64_t block, const BaseBlock& content);
 
-struct ModelNode {
+// What a node is, without its Core: a value that can be put aside and taken back.
+struct ModelNodeState {
   ReplicaId id;
   bool alive = false;
   ModelDisk disk;
   ProcessStart process;
-  std::vector<std::byte> memory;
-  std::unique_ptr<Core> core;
   SlotTable slots;
   std::optional<Instant> wake;
 
@@ -121,6 +121,11 @@ struct ModelNode {
   std::uint64_t base_digest = 0;              // target side
   bool hold_write = false, hold_flush = false, hold_super = false, hold_read = false;
   std::deque<command::ReadData> reads;
+};
+
+struct ModelNode : ModelNodeState {
+  std::vector<std::byte> memory;  // keeps its place for ever: what is in it points into it
+  std::unique_ptr<Core> core;
 
   void start(const CoreOptions& options);
   void crash();
