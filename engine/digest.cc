@@ -138,7 +138,7 @@ struct DigestAccess {
     of(d, v.pin);
     of(d, v.reserve);
     d.add(v.base.freeze.held(), v.base.cut, v.base.extents, v.base.sent, v.base.acked, v.base.busy,
-          v.base.end, v.base.count, v.base.digest, v.base.floor);
+          v.base.end, v.base.count, v.base.digest, v.base.requests, v.base.floor);
   }
   static void of(Digest& d, const Requests& v) {
     const auto asker = [&d](const Requests::Asker& a) {
@@ -186,6 +186,7 @@ struct DigestAccess {
     d.add(v.barriers_.wanted_, v.barriers_.last_, v.barriers_.before_last_, v.barriers_.next_id_);
     of(d, v.requests_);
     of(d, v.membership_);
+    d.add(v.drain_.on(), v.drain_.held());
     std::uint64_t peers = 0;
     for (const Peer& peer : v.peers_) {
       Digest each = d.fresh();
