@@ -312,7 +312,7 @@ RC_GTEST_PROP(PromotionTwin, P42_the_new_set_is_who_qualified_or_as_it_was, ()) 
 // --- force: sections 5.5 and 5.4, with the marked left out until single blocks can be unreadable
 // ---
 
-RC_GTEST_PROP(PromotionTwin, P68_P76_P183_force_asks_the_named_and_the_promises_of_the_others, ()) {
+RC_GTEST_PROP(PromotionTwin, P68_P76_force_asks_the_named_and_the_promises_of_the_others, ()) {
   Case c = any_case();
   ForceFacts facts;
   facts.config = &c.config;

@@ -142,7 +142,7 @@ TEST(Force, P68_those_left_out_return_and_count_for_nothing) {
   EXPECT_FALSE(loss.world.is_serving(loss.volume)) << "no majority of those who are no members";
 }
 
-TEST(Force, P183_onto_replicas_in_the_middle_of_a_rebuild_is_refused_in_words_and_changes_nothing) {
+TEST(Force, onto_replicas_in_the_middle_of_a_rebuild_is_refused_in_words_and_changes_nothing) {
   Loss loss;
   loss.world.replica(loss.left, loss.volume).facts.marker = RebuildMarker{};
   loss.lose_two();
