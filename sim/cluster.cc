@@ -80,7 +80,8 @@ void Cluster::start(NodeNumber node) {
   }
   if (prng_.chance(options_.faults.new_address) && may_crash_) draw_address(node);
   const Process::World world_of_run{scheduler_, trace_,   network_,   control_net_,
-                                    options_,   verdict_, recoveries_, probes_};
+                                    options_,   verdict_, recoveries_, probes_,
+                                    at_most_once_};
   m.process = std::make_unique<Process>(world_of_run, node, m.clock, m.boots, m.disks,
                                         node <= options_.nodes, m.prng.fork());
   owners_[m.process->owner()] = node;

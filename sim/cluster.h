@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/checkers/at_most_once.h"
 #include "sim/checkers/equal_replicas.h"
 #include "sim/checkers/one_lineage.h"
 #include "sim/control_net.h"
@@ -111,6 +112,7 @@ class Cluster final : public VolumeClient::Machines {
   ControllerHost controller_;
   std::map<VolumeId, OneLineage> lineages_;
   Process::Recoveries recoveries_;
+  AtMostOnce at_most_once_{verdict_};
   std::vector<std::unique_ptr<Machine>> machines_;
   std::map<Owner, NodeNumber> owners_;
   std::vector<std::unique_ptr<VolumeClient>> volumes_;

@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/engine.h"
 #include "engine/invariants.h"
 #include "engine/trace.h"
 
@@ -130,6 +131,10 @@ class Process::Watcher final : public runtime::StepWatcher {
       if (world_.options.watch) world_.options.watch(node_, core, command);
     }
     if (!world_.options.is_v2()) return;  // older generations are judged by what clients see
+    for (const Command& command : commands) {
+      const auto* append = std::get_if<command::AppendLog>(&command);
+      if (append != nullptr) note_record(core, append->header);
+    }
     const char* broken = check_state(core);
     if (broken == nullptr && !opening_) broken = check_delta(before_, snapshot(core));
     if (broken == nullptr) broken = check_commands(core, commands);
@@ -167,6 +172,16 @@ class Process::Watcher final : public runtime::StepWatcher {
     } else if (const auto* super = std::get_if<command::WriteSuper>(&command)) {
       if (super->clear_floor) SOMETIMES(probes, floor_cleared);
       if (super->intact == true) SOMETIMES(probes, intact_restored);
+    }
+  }
+  // The chain before it is in the log's memory, or is that of the end that the log began with.
+  void note_record(const Core& core, const RecordHeader& header) {
+    const Context& context = core.engine().context();
+    const Lsn before = header.lsn.prev();
+    if (const RecentRecord* record = context.log.recent(before)) {
+      world_.at_most_once.appended(context.options.volume, header, record->chain);
+    } else if (context.facts.marks.written == before) {
+      world_.at_most_once.appended(context.options.volume, header, context.facts.chain);
     }
   }
   void note(const TraceWriter& text) {

@@ -16,6 +16,7 @@
 #include "engine/base/prng.h"
 #include "node/runtime/attachment.h"
 #include "node/runtime/node_host.h"
+#include "sim/checkers/at_most_once.h"
 #include "sim/control_net.h"
 #include "sim/disks.h"
 #include "sim/network.h"
@@ -42,6 +43,7 @@ class Process {
     Verdict& verdict;
     Recoveries& recoveries;
     Probes& probes;
+    AtMostOnce& at_most_once;
   };
 
   struct ClockOf {
