@@ -201,6 +201,7 @@ void StoreImpl::on_fold_read(Op& op) {
   store.fold_.batch_open = false;
   store.fold_.record_open = false;
   store.fold_moves_.clear();
+  store.fold_.moves_made = 0;
   store.fold_place();
 }
 

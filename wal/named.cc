@@ -8,7 +8,8 @@
 namespace seawall::wal {
 
 Named::Named(std::uint32_t capacity, std::uint32_t extent_blocks)
-    : capacity_(std::max(capacity, 1u)),
+    : limit_(capacity),
+      capacity_(std::max(capacity, 1u)),
       extent_blocks_(extent_blocks),
       entries_(std::make_unique_for_overwrite<Entry[]>(capacity_)),
       crcs_(std::make_unique_for_overwrite<std::uint32_t[]>(std::size_t{capacity_} *

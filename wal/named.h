@@ -22,7 +22,7 @@ class Named {
 
   [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(tail_ - head_); }
-  [[nodiscard]] std::uint32_t room() const { return capacity_ - size(); }
+  [[nodiscard]] std::uint32_t room() const { return limit_ - size(); }
   [[nodiscard]] bool contains(std::uint32_t extent) const;
   // Of records beyond `lsn`.
   [[nodiscard]] std::uint32_t beyond(Lsn lsn) const;
@@ -63,7 +63,8 @@ class Named {
   [[nodiscard]] std::size_t bucket(std::uint32_t extent) const;
   void erase_key(std::uint32_t extent);
 
-  std::uint32_t capacity_;
+  std::uint32_t limit_;     // 0: a replica without spare extents
+  std::uint32_t capacity_;  // never 0
   std::uint32_t extent_blocks_;
   std::unique_ptr<Entry[]> entries_;  // a ring; touched only as far as it was ever filled
   std::unique_ptr<std::uint32_t[]> crcs_;

@@ -247,7 +247,7 @@ void StoreImpl::fold_move_blocks(EntryRef& entry, std::uint64_t physical, std::u
     if (!fold_.record.extents.empty()) continue;
     fold_moves_.push_back(FoldMove{
         physical * layout_.extent_bytes + std::uint64_t{first + i} * block_bytes,
-        fold_payload(skipped + i), static_cast<std::uint32_t>(fold_moves_.size())});
+        fold_payload(skipped + i), fold_.moves_made++});
   }
 }
 

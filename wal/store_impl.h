@@ -172,6 +172,7 @@ struct FoldState {
   bool record_open = false;
   BatchView::Record record;
   std::uint64_t lba = 0;  // where in the record placing goes on
+  std::uint32_t moves_made = 0;
   std::uint32_t running = 0;
   std::uint32_t syncs = 0;
   std::int64_t mapped_delta = 0;
