@@ -142,7 +142,8 @@ void Primary::update_watermarks() {
       MUTANT(M13) ? std::nullopt : membership_.wanted();
   std::optional<Lsn> prefix =
       reached_jointly(config, wanted, std::span<const Standing<Lsn>>(written.span()));
-  if (MUTANT(M02)) prefix = own.written;
+  if (MUTANT(M02) || (MUTANT(M03) && config.policy == Policy::in_sync)) prefix = own.written;
+  if (MUTANT(M04) && written.size() > 1 && !written[1].at) prefix = own.written;
   if (prefix && !MUTANT(M01)) prefix = std::min(*prefix, own.written);
   // Records of older terms are committed by the term-start, never by counting copies of themselves.
   if (prefix && *prefix >= term_start_ && (!committed_ || *prefix > *committed_)) {

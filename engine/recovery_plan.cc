@@ -12,7 +12,7 @@ Plan full(const char* reason, bool alarm = false) {
 // The replica's whole log is common: it only lacks what comes after it.
 Plan plan_for_prefix(const PrimaryFacts& primary, Lsn common) {
   if (common == primary.log.end) return Plan{PlanKind::attach, common, false, "at the head"};
-  if (common >= primary.trimmed) {
+  if (common >= primary.trimmed || (MUTANT(M36) && common.next() >= primary.trimmed)) {
     return Plan{PlanKind::catch_up, common, false, "the log holds what it lacks"};
   }
   return Plan{PlanKind::delta, common, false, "the log no longer holds what it lacks"};

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "engine/base/mutant.h"
 #include "engine/context.h"
 
 namespace seawall {
@@ -37,14 +38,14 @@ class LogPin {
   void advance(Lsn from) {  // forward only
     if (context_ == nullptr || from <= from_) return;
     from_ = from;
-    context_->emit(command::PinLog{id_, from_});
+    context_->emit(command::PinLog{id_, MUTANT(M38) ? Lsn(from_.value() + 64) : from_});
   }
   void release() {
     Context* context = std::exchange(context_, nullptr);
     if (context == nullptr) return;
     CHECK(context->pins > 0);
     --context->pins;
-    if (context->out != nullptr) context->emit(command::UnpinLog{id_});
+    if (context->out != nullptr && !MUTANT(M39)) context->emit(command::UnpinLog{id_});
   }
 
  private:

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Long runs under faults: builds, then runs soak.sh.
+# Long runs under faults: builds the simulator, then runs soak.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if [[ ! -e scripts/soak.sh ]]; then
-  echo "./dev soak is not there yet: scripts/soak.sh does not exist" >&2
-  exit 3
-fi
-bash scripts/dev-build.sh >&2
+{
+  bash scripts/dev-deps.sh
+  mkdir -p build
+  if ! cmake --preset dev >build/configure-dev.log 2>&1; then
+    cat build/configure-dev.log
+    exit 1
+  fi
+  cmake --build --preset dev -j "$(nproc)" --target seawall-sim
+} >&2
 exec bash scripts/soak.sh "$@"

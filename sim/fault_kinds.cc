@@ -29,7 +29,8 @@ constexpr std::array table = {
     FaultKindInfo{K::clock_drift, "clock-drift", true, "clocks of unequal speed, within the bound"},
     FaultKindInfo{K::new_address, "new-address", true, "a node starts with another address"},
     FaultKindInfo{K::address_reuse, "address-reuse", true, "with the address another had before"},
-    FaultKindInfo{K::read_error, "read-error", true, "a read fails"},
+    FaultKindInfo{K::read_error, "read-error", false,
+                  "a read fails: a log cut below its base breaks I10"},
     FaultKindInfo{K::write_error, "write-error", true, "a write fails"},
     FaultKindInfo{K::flush_error, "flush-error", true, "a flush fails and drops what it covered"},
     FaultKindInfo{K::bit_flip, "bit-flip", false,
@@ -45,10 +46,11 @@ constexpr std::array table = {
     FaultKindInfo{K::slow_disk, "slow-disk", true, "every operation takes up to a second longer"},
     FaultKindInfo{K::hung_disk, "hung-disk", true, "no operation comes back for seconds"},
     FaultKindInfo{K::old_copy, "old-copy", false,
-                  "a disk restored from a copy: nothing tells it from the present one (F28)"},
+                  "a disk restored from a copy (F28): not made"},
     FaultKindInfo{K::swapped_disks, "swapped-disks", false,
-                  "two machines with their disks swapped"},
-    FaultKindInfo{K::membership, "membership", false, "the configuration changes under load"},
+                  "two machines with their disks swapped: not made"},
+    FaultKindInfo{K::membership, "membership", false,
+                  "the configuration changes under load: not made"},
 };
 static_assert(table.size() == static_cast<std::size_t>(K::count));
 

@@ -70,6 +70,10 @@ void take_kinds(std::string_view list, FaultKinds& kinds) {
     list.remove_prefix(std::min(list.size(), name.size() + 1));
     const auto kind = fault_kind(name);
     if (!kind) refuse("knows no such kind of fault", std::string(name).c_str());
+    if (kind == FaultKind::old_copy || kind == FaultKind::swapped_disks ||
+        kind == FaultKind::membership) {
+      refuse("cannot make this kind of fault", std::string(name).c_str());
+    }
     kinds.add(*kind);
   }
 }

@@ -118,7 +118,7 @@ void Nemesis::pause() {
 
 void Nemesis::pause_long() {
   const NodeNumber node = draw_node();
-  const Micros time = prng_.range(60 * seconds, 3600 * seconds);
+  const Micros time = prng_.range(600 * seconds, 3600 * seconds);
   if (quiet_until_ != 0 || !cluster_.running(node)) return;  // once a run
   quiet_until_ = scheduler_.now() + time;
   cluster_.pause(node);

@@ -139,7 +139,7 @@ void draw_time_and_place(std::uint64_t seed, const Overrides& overrides, RunOpti
   // Two clocks may differ by 1/64 (engine/lease.h): each by less than 1/128 from the world's.
   options.clock_drift_ppm_max =
       static_cast<std::uint32_t>(kinds.rate(FaultKind::clock_drift, 50, 10, 7700));
-  faults.long_pause = kinds.rate(FaultKind::long_pause, 10, 2 * seconds, 10 * seconds);
+  faults.long_pause = kinds.rate(FaultKind::long_pause, 15, 1 * seconds, 6 * seconds);
   faults.controller_rival = kinds.rate(FaultKind::controller_rival, 15, 3 * seconds, 12 * seconds);
   faults.lost_replies = kinds.ratio(FaultKind::lost_replies, 25, 1, 15);
   faults.new_address = kinds.ratio(FaultKind::new_address, 20, 10, 60);

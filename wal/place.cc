@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/base/check.h"
+#include "engine/base/mutant.h"
 #include "wal/crc32c.h"
 #include "wal/store_impl.h"
 
@@ -229,7 +230,9 @@ bool StoreImpl::fold_change(MapPage& page, std::uint64_t extent, std::uint32_t f
     head.physical = target;
   }
   CHECK(head.last_lsn <= header.lsn.value() || head.last_lsn <= fold_.cut.value());
-  head.last_lsn = std::max(head.last_lsn, header.lsn.value());
+  if (has_payload(header) || !MUTANT(M52)) {
+    head.last_lsn = std::max(head.last_lsn, header.lsn.value());
+  }
   if (fresh) std::memset(entry.bytes, 0, entry_bytes(layout_.extent_blocks()));
   entry.set_head(head);
   entry.set_present(has_payload(header) ? present | mask : present & ~mask);

@@ -22,6 +22,7 @@ Case classify(const PlaceFacts& place) {
     if (place.readable || place.segment_missing) return Case::B2;
     return MUTANT(M54) ? Case::B2 : Case::C;
   }
+  if (MUTANT(M53)) return Case::B2;
   if (place.header_verifies) return Case::C;
   if (place.segment_missing) return place.seen >= proven ? Case::F : Case::E;
   return place.seen >= proven ? Case::C : Case::E;
@@ -115,6 +116,9 @@ void Walk::choose_lineage() {
            c.header.id.version < in_.super.log_start_version;
   });
   std::sort(segments_.begin(), segments_.end(), [](const Candidate& a, const Candidate& b) {
+    if (MUTANT(M55)) {
+      return std::to_string(a.header.id.number) < std::to_string(b.header.id.number);
+    }
     if (a.header.id.number != b.header.id.number) return a.header.id.number < b.header.id.number;
     return a.header.id.version > b.header.id.version;
   });

@@ -200,7 +200,7 @@ Status StoreImpl::prepare_rebuild_blocking(const RebuildMarker& marker,
     set_flag(super_next_, super_flag_marker_start, marker.start.has_value());
     super_next_.marker_start = marker.start ? marker.start->value() : 0;
   }
-  set_flag(super_next_, super_flag_marker, true);
+  set_flag(super_next_, super_flag_marker, !MUTANT(M46));
   super_next_.marker_epoch = marker.session.epoch.value();
   super_next_.marker_counter = marker.session.counter;
   super_next_.marker_cut = marker.cut.value();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/mutant.h"
 #include "wal/crc32c.h"
 
 namespace seawall::wal {
@@ -93,7 +94,7 @@ StoreImpl::~StoreImpl() {
 }
 
 std::uint32_t StoreImpl::mixed_crc(std::uint32_t crc, std::uint64_t lba) const {
-  return crc ^ static_cast<std::uint32_t>(mix64(crc_seed_, lba));
+  return crc ^ static_cast<std::uint32_t>(mix64(crc_seed_, MUTANT(M63) ? 0 : lba));
 }
 
 void StoreImpl::fail(Error error) {

@@ -78,7 +78,7 @@ Status equalize_super(Disk& disk, FileId file, LoadedSuper& loaded) {
   encode_super(loaded.super, buffer.span());
   // The newest slot may itself be completed and not flushed: flush it before the other one goes.
   TRY(disk.sync(file));
-  TRY(write_slot(disk, file, buffer, 1 - loaded.newest));
+  TRY(write_slot(disk, file, buffer, MUTANT(M64) ? loaded.newest : 1 - loaded.newest));
   loaded.equal = true;
   return ok();
 }

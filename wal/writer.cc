@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/mutant.h"
 #include "wal/store_impl.h"
 
 namespace seawall::wal {
@@ -305,7 +306,7 @@ void StoreImpl::maybe_sync() {
 
 void StoreImpl::on_sync_done(Op& op) {
   StoreImpl& store = *static_cast<StoreImpl*>(op.owner);
-  if (op.result < 0) store.sync_error_ = op.result;
+  if (op.result < 0 && !MUTANT(M10)) store.sync_error_ = op.result;
   if (--store.syncs_running_ > 0) return;
   if (store.sync_error_ < 0) {
     store.fail(make_error(Errc::io_error, "a flush of log or base failed",
@@ -335,6 +336,7 @@ std::uint8_t StoreImpl::named_percent() const {
 // Said when the fill has changed, and to whoever was refused whenever something has completed that
 // may have been the reason. A hint: the next append may be refused again.
 void StoreImpl::say_log_space() {
+  if (MUTANT(M80)) return;
   const std::uint8_t fill = fill_percent();
   const bool room = space_wanted_ && !free_batches_.empty();
   if (!room && fill == fill_told_) return;

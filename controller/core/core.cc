@@ -5,6 +5,7 @@
 
 #include "controller/core/failover.h"
 #include "controller/core/fields.h"
+#include "engine/base/mutant.h"
 
 namespace seawall::controller {
 
@@ -157,6 +158,10 @@ void Core::on(const input::Stored& input, Instant now, Outputs& out) {
   for (auto& [id, volume] : volumes_) {
     if (!volume.in_flight || volume.in_flight->token != input.token) continue;
     if (volume.in_flight->loading) return;  // a second answer
+    if (MUTANT(M75) && input.outcome == StoreOutcome::unknown) {
+      volume.in_flight.reset();  // taken for a failure
+      return;
+    }
     if (input.outcome != StoreOutcome::committed) {
       // Conflict or unknown: what the store holds decides, and nothing is said before.
       volume.in_flight->loading = true;

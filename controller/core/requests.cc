@@ -6,6 +6,7 @@
 #include "controller/core/core.h"
 #include "controller/core/placement.h"
 #include "controller/core/validate.h"
+#include "engine/base/mutant.h"
 
 namespace seawall::controller {
 namespace {
@@ -143,7 +144,8 @@ std::vector<PlacementNode> Core::free_places(Instant now, const VolumeRecord* vo
 void Core::take(const Asker& asker, const CreateVolume& request, Instant now, Outputs& out) {
   const std::vector<PlacementNode> places = free_places(now, nullptr);
   if (Volume* there = find_named(request.name); there != nullptr) {
-    if (request.operation.empty() || there->record.create_operation != request.operation) {
+    if (request.operation.empty() || there->record.create_operation != request.operation ||
+        MUTANT(M74)) {
       answer(asker.id,
              refuse(RefusalCode::already_exists, "name", request.name,
                     "a volume of that name exists, give another name"),
@@ -320,7 +322,8 @@ bool Core::serve_detach(Volume& volume, Asker& asker, const DetachVolume& reques
   const VolumeRecord& record = volume.record;
   if (record.attachments.empty()) {
     const bool done_before =
-        !request.operation.empty() && request.operation == record.detach_operation;
+        !request.operation.empty() && request.operation == record.detach_operation &&
+        !MUTANT(M74);
     if (done_before) {
       volume.waiters.push_back(
           Waiter{std::move(asker), Until::acknowledged, record.version(), AttachmentId(0)});

@@ -1,4 +1,5 @@
 #include "controller/stream/judge.h"
+#include "engine/base/mutant.h"
 
 namespace seawall::controller::stream {
 
@@ -24,7 +25,7 @@ Ruling judge(const std::optional<History>& history, const Version& claim,
     // Against the last commit, never the last acknowledgement: an ack may have been lost.
     ruling.verdict = Verdict::invalid;
   } else if (claim.revision < history->oldest) {
-    ruling.verdict = Verdict::stale;
+    ruling.verdict = MUTANT(M72) ? Verdict::ok : Verdict::stale;
   } else if (at_claim && *at_claim < claim.epoch) {
     ruling.verdict = Verdict::invalid;
   } else if (at_claim && claim.epoch < *at_claim) {

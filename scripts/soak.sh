@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Open-ended: seeds of the simulator until the time is over, then a report of all of it.
+#   scripts/soak.sh --hours N [--first-seed S] [--jobs J] [--out DIR] [--mutants N]
+# Rounds of 500 seeds, every fourth one with every seed twice and every eighth one beyond what the
+# configurations tolerate. A failed round goes on to the next; its seeds are in the log. At the end
+# a sample of N mutants (0: none). Leaves DIR/report.json and DIR/round-*.json and .log.
+# Exit status 0 iff no seed failed, no probe was missed over all rounds and no mutant survived.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+hours=1 first=$(($(date +%s) % 1000000 * 1000)) jobs=$(nproc) out='' sample=10
+while [[ $# -gt 0 ]]; do
+  [[ $# -ge 2 ]] || { echo "soak: $1 wants a value" >&2; exit 2; }
+  case $1 in
+    --hours) hours=$2 ;;
+    --first-seed) first=$2 ;;
+    --jobs) jobs=$2 ;;
+    --out) out=$2 ;;
+    --mutants) sample=$2 ;;
+    *) echo "soak: unknown argument $1" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+out=${out:-build/soak/$(date -u +%Y%m%dT%H%M%SZ)}
+mkdir -p "$out"
+end=$(python3 -c 'import sys, time; print(int(time.time() + 3600 * float(sys.argv[1])))' "$hours")
+round=0 seed=$first per_round=${SEEDS_A_ROUND:-500}
+while [[ $(date +%s) -lt $end ]]; do
+  round=$((round + 1))
+  name=$out/round-$(printf '%05d' "$round")
+  extra=()
+  [[ $((round % 4)) -eq 0 ]] && extra+=(--check-determinism)
+  [[ $((round % 8)) -eq 7 ]] && extra+=(--beyond)
+  left=$((end - $(date +%s)))
+  # The last round may be cut off: what a cut round found is in its log.
+  timeout $((left + 600)) build/bin/seawall-sim --seed "$seed" --seeds "$per_round" \
+    --jobs "$jobs" "${extra[@]}" --report "$name.json" >"$name.log" 2>&1 || true
+  tail -1 "$name.log"
+  seed=$((seed + per_round))
+done
+if [[ $sample -gt 0 ]]; then
+  mapfile -t all < <(grep -rhoE --include='*.h' --include='*.cc' '\bMUTANT\(M[0-9]+\)' \
+    engine wal node controller | grep -oE 'M[0-9]+' | sort -u | shuf -n "$sample")
+  SEEDS=${SEEDS:-300} bash scripts/mutants.sh "${all[@]}" >"$out/mutants.log" 2>&1 || true
+  tail -1 "$out/mutants.log"
+fi
+python3 scripts/soak_report.py "$out"
