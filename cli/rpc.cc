@@ -87,6 +87,12 @@ pb::Volume ControllerClient::create_volume(const pb::CreateVolumeRequest& reques
   return response.volume();
 }
 
+pb::Volume ControllerClient::change_volume(const pb::ChangeVolumeRequest& request) {
+  pb::ChangeVolumeResponse response;
+  impl_->peer.call(*impl_->stub, &pb::VolumeService::Stub::ChangeVolume, request, response);
+  return response.volume();
+}
+
 bool ControllerClient::delete_volume(const std::string& name) {
   pb::DeleteVolumeRequest request;
   request.set_operation_id(new_operation_id());

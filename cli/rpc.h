@@ -32,6 +32,7 @@ class ControllerClient {
   pb::Volume detach_volume(const std::string& name, std::uint64_t generation, bool force);
   pb::Volume move_volume(const std::string& name, const std::string& node);
   pb::Volume force_volume(pb::ForceVolumeRequest request);
+  pb::Volume change_volume(const pb::ChangeVolumeRequest& request);
   std::vector<pb::Node> list_nodes();
   pb::Cluster get_cluster();
   // Calls `on_cluster` at each change until it answers false, or the stream ends (Failure).

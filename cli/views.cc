@@ -33,6 +33,8 @@ boost::json::object replica_json(const pb::ReplicaView& r) {
           {"reason", text_or_null(r.reason())},
           {"member", r.member()},
           {"in_sync_member", r.in_sync_member()},
+          {"joining", r.joining()},
+          {"leaving", r.leaving()},
           {"promised", r.promised()},
           {"epoch", r.epoch()},
           {"written", number_or_null(r.has_written(), r.written())},
@@ -46,6 +48,24 @@ boost::json::object replica_json(const pb::ReplicaView& r) {
           {"session_counter", r.session_counter()},
           {"bytes_total", r.bytes_total()},
           {"bytes_left", r.bytes_left()}};
+}
+
+std::string policy_name(const std::string& policy, std::uint32_t least, std::uint32_t replicas) {
+  if (policy != "in-sync") return policy;
+  if (least == replicas) return "all";
+  if (least + 1 == replicas) return "in-sync";  // its default; with 2 also best-effort
+  if (least == 1) return "best-effort";
+  return fmt::format("in-sync (at least {})", least);
+}
+
+boost::json::value change_json(const pb::Volume& v) {
+  if (!v.has_change()) return nullptr;
+  const pb::ChangeView& change = v.change();
+  return boost::json::object{{"replicas", change.replicas()},
+                             {"policy", change.policy()},
+                             {"min_in_sync", change.min_in_sync()},
+                             {"write_cache", change.write_cache()},
+                             {"waiting", change.waiting()}};
 }
 
 boost::json::object configuration_json(const pb::Volume& v) {
@@ -121,6 +141,7 @@ boost::json::object volume_json(const pb::Volume& v) {
           {"configuration", configuration_json(v)},
           {"required", v.required()},
           {"eligible", v.eligible()},
+          {"change", change_json(v)},
           {"attachments", std::move(attachments)},
           {"replicas", std::move(replicas)}};
 }
@@ -149,7 +170,7 @@ std::string volumes_table(const std::vector<pb::Volume>& volumes, bool colours) 
     const std::string health = v.state() == "ready" ? v.health() : v.state();
     table.add({v.name(), health, human_size(v.size_bytes()), policy_name(v), v.write_cache(),
                fmt::format("{}", v.epoch()), v.primary_node().empty() ? "-" : v.primary_node(),
-               fmt::format("{}/{}", v.eligible(), v.replicas_size()), attached_at(v), v.reason()});
+               fmt::format("{}/{}", v.eligible(), member_count(v)), attached_at(v), v.reason()});
     table.tint(1, colour_of_health(health));
   }
   return table.text();
@@ -163,7 +184,8 @@ std::string volume_text(const pb::Volume& v, bool colours) {
                      v.size_bytes(), human_size(v.log_bytes()));
   out +=
       fmt::format("  policy    {}, write cache {}: {} of {} copies must have a write, {} count\n",
-                  policy_name(v), v.write_cache(), v.required(), v.replicas_size(), v.eligible());
+                  policy_name(v), v.write_cache(), v.required(), member_count(v), v.eligible());
+  if (v.has_change()) out += "  change    " + change_text(v);
   out += fmt::format("  primary   {}, epoch {}, revision {}{}{}\n",
                      v.primary_node().empty() ? "none" : v.primary_node(), v.epoch(), v.revision(),
                      v.serving() ? ", serving" : ", not serving yet",
@@ -205,17 +227,31 @@ Colour colour_of_replica(const std::string& state) {
   return Colour::yellow;
 }
 
+std::uint32_t member_count(const pb::Volume& v) {
+  std::uint32_t count = 0;
+  for (const pb::ReplicaView& replica : v.replicas()) count += replica.member() ? 1 : 0;
+  return count;
+}
+
 std::string policy_name(const pb::Volume& v) {
-  if (v.policy() != "in-sync") return v.policy();
-  const auto replicas = static_cast<std::uint32_t>(v.replicas_size());
-  if (v.min_in_sync() == replicas) return "all";
-  if (v.min_in_sync() + 1 == replicas) return "in-sync";  // its default; with 2 also best-effort
-  if (v.min_in_sync() == 1) return "best-effort";
-  return fmt::format("in-sync (at least {})", v.min_in_sync());
+  return policy_name(v.policy(), v.min_in_sync(), member_count(v));
+}
+
+std::string change_text(const pb::Volume& v) {
+  if (!v.has_change()) {
+    return fmt::format("{}: {} replicas, policy {}, write cache {}\n", v.name(), member_count(v),
+                       policy_name(v), v.write_cache());
+  }
+  const pb::ChangeView& change = v.change();
+  return fmt::format("{}: changing to {} replicas, policy {}, write cache {}: {}\n", v.name(),
+                     change.replicas(),
+                     policy_name(change.policy(), change.min_in_sync(), change.replicas()),
+                     change.write_cache(), change.waiting());
 }
 
 std::string replica_activity(const pb::ReplicaView& r, std::size_t bar_width) {
-  std::string out = r.state();
+  std::string out = r.joining() ? "joining: " + r.state() : r.state();
+  if (r.leaving()) out = "leaving: " + out;
   if (r.bytes_total() > 0 && r.state() != "in_sync") {
     const std::uint64_t left = std::min(r.bytes_left(), r.bytes_total());
     out +=

@@ -25,6 +25,10 @@ Colour colour_of_replica(const std::string& state);
 
 // all and best-effort are in-sync with minInSync n and 1: the name that says most.
 std::string policy_name(const pb::Volume& volume);
+// Newcomers of a change are no members yet.
+std::uint32_t member_count(const pb::Volume& volume);
+// One line: what is in force, or what it changes to and what that waits for.
+std::string change_text(const pb::Volume& volume);
 
 // What a replica does now: "in_sync", or "catching_up [###....]  42 %  12 MiB left".
 std::string replica_activity(const pb::ReplicaView& replica, std::size_t bar_width);

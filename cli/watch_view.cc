@@ -45,8 +45,9 @@ std::string volume_block(const pb::Volume& v, bool colours) {
   std::string out = fmt::format(
       "{}  {}  {}  {}  epoch {}  {} of {} copies{}\n", paint(v.name(), Colour::bold, colours),
       paint(v.health(), colour_of_health(v.health()), colours), human_size(v.size_bytes()),
-      policy_name(v), v.epoch(), v.eligible(), v.replicas_size(),
+      policy_name(v), v.epoch(), v.eligible(), member_count(v),
       v.reason().empty() ? "" : "  " + paint(v.reason(), Colour::dim, colours));
+  if (v.has_change()) out += "  " + change_text(v);
   Table table({"  NODE", "ROLE", "WRITTEN", "DURABLE", "STATE"}, colours);
   table.align_right(2);
   table.align_right(3);
@@ -77,6 +78,7 @@ std::string watch_lines(const pb::Cluster& cluster) {
   for (const pb::Volume& v : cluster.volumes()) {
     out += fmt::format("{} {} epoch {} primary {}", v.name(), v.health(), v.epoch(),
                        v.primary_node().empty() ? "none" : v.primary_node());
+    if (v.has_change()) out += " | changing: " + v.change().waiting();
     for (const pb::ReplicaView& r : v.replicas()) {
       out += fmt::format(" | {} {}", r.node(), replica_activity(r, 16));
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "controller/core/change.h"
 #include "controller/core/health.h"
 
 namespace seawall::controller {
@@ -35,6 +36,8 @@ void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRec
   out.set_member(record.is_member(replica.id));
   out.set_in_sync_member(record.config.policy == Policy::in_sync &&
                          record.config.in_sync.contains(replica.id));
+  out.set_joining(!record.is_member(replica.id));
+  out.set_leaving(record.wish && !record.wish->members.contains(replica.id));
   out.set_session_kind("none");
   if (health.status != nullptr) {
     const ReplicaStatus& status = *health.status;
@@ -86,6 +89,31 @@ void fill_force(const Core& core, const VolumeRecord& record, v1::Volume& out) {
   if (record.forced->known) force.set_known(text_of(*record.forced->known));
 }
 
+// What the next step of a change waits for, as far as it can be seen from here.
+std::string waiting_for(const Core& core, const VolumeRecord& record, const HealthView& health) {
+  for (std::size_t i = 0; i < record.replicas.size(); ++i) {
+    if (record.is_member(record.replicas[i].id)) continue;
+    if (health.replicas[i].state == ReplicaState::in_sync) continue;
+    return "the new replica on " + node_name(core, record.replicas[i].node) + " is " +
+           replica_state_name(health.replicas[i].state);
+  }
+  if (primary_leaves(record)) {
+    return "the primary on " + node_name(core, record.replica(record.primary)->node) +
+           " hands over first";
+  }
+  return health.serving ? "the primary proves it by a barrier" : "no primary serves";
+}
+
+void fill_change(const Core& core, const VolumeRecord& record, const HealthView& health,
+                 v1::ChangeView& out) {
+  const Configuration& wish = *record.wish;
+  out.set_policy(wish.policy == Policy::quorum ? "quorum" : "in-sync");
+  out.set_min_in_sync(wish.min_in_sync);
+  out.set_write_cache(wish.write_cache == WriteCache::none ? "none" : "writeback");
+  out.set_replicas(static_cast<std::uint32_t>(wish.members.size()));
+  out.set_waiting(waiting_for(core, record, health));
+}
+
 void fill_volume(const Core& core, const Core::VolumeNow& volume, Instant now, v1::Volume& out) {
   const VolumeRecord& record = *volume.record;
   const HealthView health = project_health(core, volume, now);
@@ -122,6 +150,7 @@ void fill_volume(const Core& core, const Core::VolumeNow& volume, Instant now, v
   out.set_after_power_loss(record.after_power_loss);
   if (record.move) out.set_moving_to(record.move->target.value());
   fill_force(core, record, out);
+  if (record.wish) fill_change(core, record, health, *out.mutable_change());
 }
 
 void fill_node(const Core& core, const NodeSeen& node, Instant now, v1::Node& out) {

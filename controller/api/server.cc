@@ -200,6 +200,24 @@ class Volumes final : public v1::VolumeService::Service {
     return fill_volume(*context, request->volume(), *response->mutable_volume());
   }
 
+  grpc::Status ChangeVolume(grpc::ServerContext* context, const v1::ChangeVolumeRequest* request,
+                            v1::ChangeVolumeResponse* response) override {
+    struct ChangeVolume wanted;
+    wanted.operation = request->operation_id();
+    wanted.volume = request->volume();
+    if (request->has_replicas()) wanted.replicas = request->replicas();
+    wanted.policy = request->policy();
+    wanted.write_cache = request->write_cache();
+    if (request->has_min_in_sync()) wanted.min_in_sync = request->min_in_sync();
+    wanted.replace = request->replace_node();
+    wanted.to = request->to_node();
+    wanted.remove = request->remove_node();
+    wanted.cancel = request->cancel();
+    const Answer answer = desk_.ask(wanted, timeout_of(*context));
+    if (answer.refusal) return status_of(*context, *answer.refusal);
+    return fill_volume(*context, request->volume(), *response->mutable_volume());
+  }
+
   grpc::Status ListVolumes(grpc::ServerContext*, const v1::ListVolumesRequest*,
                            v1::ListVolumesResponse* response) override {
     const auto cluster = desk_.cluster();

@@ -77,13 +77,17 @@ void judge(const VolumeRecord& record, const Core::VolumeNow& volume, HealthView
                                               " copies that a write needs count");
   }
   for (const ReplicaHealth& replica : view.replicas) {
-    if (is_recovering(replica.state)) {
+    if (is_recovering(replica.state) && record.is_member(replica.id)) {
       return say(VolumeHealth::recovering,
                  "replica " + std::to_string(replica.id.value()) + " is on its way back");
     }
   }
   for (const ReplicaHealth& replica : view.replicas) {
     if (!record.is_member(replica.id) || counts(record, replica)) continue;
+    if (record.wish && !record.wish->members.contains(replica.id)) {
+      return say(VolumeHealth::recovering,
+                 "replica " + std::to_string(replica.id.value()) + " is being replaced");
+    }
     return say(VolumeHealth::degraded, "replica " + std::to_string(replica.id.value()) +
                                            " does not count" +
                                            (replica.reason.empty() ? "" : ": " + replica.reason));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/config_change.h"
 #include "engine/trace.h"
 #include "tests/script/oracle.h"
 
@@ -311,12 +312,23 @@ void Carrier::on(const command::RefuseAssignment& c) {
 
 void Carrier::on(const command::Propose& c) {
   cluster.proposal = c.proposal;
-  std::string set;
-  for (const ReplicaId id : c.proposal.wanted.in_sync) {
-    set += (set.empty() ? "" : ",") + std::to_string(id.value());
+  const auto list = [](const char* name, const ReplicaSet& set) {
+    std::string text;
+    for (const ReplicaId id : set) text += (text.empty() ? "" : ",") + std::to_string(id.value());
+    return text.empty() ? text : fmt::format(" {}={}", name, text);
+  };
+  const Configuration& wanted = c.proposal.wanted;
+  const std::optional<Assignment>& known = node.assignment;
+  std::string text;
+  const bool same_rules = known && fulfils(wanted, known->config);
+  if (!same_rules) {
+    text = list("members", wanted.members) +
+           (wanted.policy == Policy::quorum ? " quorum" : " in-sync") +
+           (wanted.write_cache == WriteCache::none ? " cache=none" : "");
   }
-  cluster.say(fmt::format("  {} proposes in_sync={} base={} because of {}", node.id.value(), set,
-                          c.proposal.base.value(), c.proposal.cause.value()));
+  cluster.say(fmt::format("  {} proposes{}{} base={} because of {}", node.id.value(), text,
+                          list("in_sync", wanted.in_sync), c.proposal.base.value(),
+                          c.proposal.cause.value()));
 }
 
 void Carrier::on(const command::RequestFailover& c) {

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "engine/config_change.h"
 #include "tests/script/runner.h"
 
 namespace seawall::script {
 
-// replicas n=3 [policy=quorum|in-sync] [min_in_sync=1] [cache=none] [blocks=64]
+// replicas n=3 [spares=0] [policy=quorum|in-sync] [min_in_sync=1] [cache=none] [blocks=64]: spares
+// are nodes that the configuration does not name
 void Script::replicas(const Line& line) {
   const std::uint64_t count = line.number("n", 3);
   blocks_ = line.number("blocks", 64);
@@ -29,7 +31,10 @@ void Script::replicas(const Line& line) {
       grants_.push_back({AttachmentId{id}, NodeId{1}});
     }
   }
-  cluster.create(count, blocks_);
+  const std::uint64_t all = count + line.number("spares", 0);
+  for (std::uint64_t i = count; i < all; ++i) endpoints_[ReplicaId{i + 1}] = 1;
+  if (line.has("spares") && config_.policy == Policy::quorum) config_.in_sync.clear();
+  cluster.create(all, blocks_);
 }
 
 Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, ReplicaId primary) {
@@ -65,6 +70,7 @@ Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, Replic
   out.revision = Revision{revision_};
   out.primary = primary;
   out.config = config_;
+  out.wish = wish_;
   for (const auto& [replica, version] : endpoints_) {
     out.endpoints.push_back({replica, EndpointVersion{version}});
   }
@@ -158,11 +164,56 @@ void Script::failover(const Line& line) {
   elect(choose);
 }
 
+// The newest assignment that anybody has.
+const Assignment& Script::newest_assignment() {
+  const Assignment* newest = nullptr;
+  for (const auto& [id, node] : cluster.nodes()) {
+    if (!node->assignment) continue;
+    if (newest == nullptr || newest->epoch < node->assignment->epoch) newest = &*node->assignment;
+  }
+  if (newest == nullptr) throw std::runtime_error("nothing was assigned");
+  return *newest;
+}
+
+// wish [members=] [policy=quorum|in-sync] [min_in_sync=] [cache=writeback|none] [to=]: what is left
+// out stays; wish none: cancelled. The epoch goes on.
+void Script::wish(const Line& line) {
+  const Assignment known = newest_assignment();
+  wish_.reset();
+  if (line.words.size() < 2 || line.word(1) != "none") {
+    wish_ = config_;
+    wish_->in_sync.clear();
+    if (line.has("members")) {
+      wish_->members.clear();
+      for (const std::uint64_t id : parse_list(line.options.at("members"))) {
+        wish_->members.push_back(ReplicaId{id});
+      }
+    }
+    if (line.has("policy")) {
+      wish_->policy = line.options.at("policy") == "quorum" ? Policy::quorum : Policy::in_sync;
+    }
+    wish_->min_in_sync = static_cast<std::uint8_t>(line.number("min_in_sync", wish_->min_in_sync));
+    if (line.has("cache")) {
+      wish_->write_cache =
+          line.options.at("cache") == "none" ? WriteCache::none : WriteCache::writeback;
+    }
+  }
+  Line plain;
+  Assignment assignment = make_assignment(plain, known.epoch.value(), known.primary);
+  assignment.winner_start = known.winner_start;
+  assignment.winner_position = known.winner_position;
+  for (const ReplicaId id : targets(line, line.words.size())) cluster.assign(assignment, id);
+}
+
 // commit [to=]: the controller commits the last proposal
 void Script::commit(const Line& line) {
   if (!cluster.proposal) throw std::runtime_error("nothing was proposed");
   const ConfigProposal proposal = *std::exchange(cluster.proposal, std::nullopt);
+  if (!is_step(config_, wish_, proposal.wanted, newest_assignment().primary)) {
+    throw std::runtime_error("what was proposed is no step");
+  }
   config_ = proposal.wanted;
+  if (wish_ && fulfils(config_, *wish_)) wish_.reset();
   const ReplicaId primary = [&] {
     for (const auto& [id, node] : cluster.nodes()) {
       if (node->assignment && node->assignment->epoch == proposal.epoch) {

@@ -169,7 +169,7 @@ std::vector<std::string> run_block(Script& script, const Block& block) {
 const std::map<std::string, Script::Command>& Script::commands() {
   static const std::map<std::string, Command> table = {
       {"replicas", &Script::replicas},     {"assign", &Script::assign},
-      {"tell", &Script::tell},
+      {"tell", &Script::tell},             {"wish", &Script::wish},
       {"failover", &Script::failover},     {"fence", &Script::fence},
       {"elect", &Script::elect},           {"commit", &Script::commit},
       {"refuse", &Script::refuse},         {"attach", &Script::attach},

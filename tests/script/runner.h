@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,7 @@ class Script {
   void fence(const Line& line);
   void elect(const Line& line);
   void commit(const Line& line);
+  void wish(const Line& line);
   void refuse(const Line& line);
   void attach(const Line& line);
   void write(const Line& line);
@@ -109,7 +111,10 @@ class Script {
   message::PeerMessage make_message(const Line& line, const std::string& kind);
   void send_forged(const Line& line, const std::string& kind);
 
+  [[nodiscard]] const Assignment& newest_assignment();
+
   Configuration config_;
+  std::optional<Configuration> wish_;
   std::uint64_t revision_ = 0;
   std::vector<AttachmentGrant> grants_;
   std::map<ReplicaId, std::uint64_t> endpoints_;

@@ -1,6 +1,8 @@
 #include "tests/walk/chaos.h"
 
+#include "engine/config_change.h"
 #include "engine/engine.h"
+#include "engine/trace.h"
 
 namespace seawall::walk {
 namespace {
@@ -13,11 +15,11 @@ constexpr std::size_t open_max = 12;
 Chaos::Chaos(std::uint64_t seed, const ChaosOptions& options) : options_(options), random_(seed) {
   Configuration config;
   for (std::uint64_t id = 1; id <= options.replicas; ++id) config.members.push_back(ReplicaId{id});
-  config.in_sync = config.members;
+  if (options.policy == Policy::in_sync) config.in_sync = config.members;
   config.policy = options.policy;
   config.write_cache = options.cache;
-  config.min_in_sync = 1;
-  cluster_.create(options.replicas, config);
+  config.min_in_sync = options.power && options.changes ? 2 : 1;
+  cluster_.create(nodes(), config);
   for (ModelNode& node : cluster_.nodes()) node.log_records = options.log_records;
   cluster_.on_done = [this](const ClientDone& done, const std::vector<std::uint64_t>& data) {
     on_done(done, data);
@@ -83,7 +85,7 @@ void Chaos::send(std::uint64_t number) {
 
 void Chaos::reattach() {
   const std::uint64_t target = random_.chance(one_in(4))
-                                   ? random_.range(1, options_.replicas)
+                                   ? random_.range(1, nodes())
                                    : leader();
   if (target == 0 || !cluster_.node(target).alive) return;
   cluster_.attach(target, true);
@@ -124,8 +126,8 @@ void Chaos::client_step() {
 // --- faults ---
 
 void Chaos::fault_step() {
-  const std::uint64_t id = random_.range(1, options_.replicas);
-  const std::uint64_t other = random_.range(1, options_.replicas);
+  const std::uint64_t id = random_.range(1, nodes());
+  const std::uint64_t other = random_.range(1, nodes());
   ModelNode& node = cluster_.node(id);
   switch (random_.below(12)) {
     case 0:
@@ -173,14 +175,65 @@ void Chaos::fence_all() {
   fenced_for_ = 0;
   cluster_.reports().clear();
   for (const ModelNode& node : cluster_.nodes()) {
+    if (!cluster_.record().config.members.contains(node.id)) continue;
     if (node.alive && (healed_ || random_.chance(percent(80)))) {
       cluster_.fence(pending_epoch_, {node.id.value()});
     }
   }
 }
 
+bool Chaos::primary_leaves() {
+  const Assignment& record = cluster_.record();
+  return record.wish && !record.wish->members.contains(record.primary);
+}
+
+// A primary that leaves is the last to be chosen.
+PromotionDecision Chaos::choose() {
+  if (primary_leaves()) {
+    const std::vector<FenceReport> all = cluster_.reports();
+    std::erase_if(cluster_.reports(), [this](const FenceReport& report) {
+      return report.facts.replica == cluster_.record().primary;
+    });
+    const PromotionDecision decision = cluster_.decide(pending_epoch_, fenced_for_, 200);
+    cluster_.reports() = all;
+    if (decision.kind == PromotionKind::promote) return decision;
+  }
+  return cluster_.decide(pending_epoch_, fenced_for_, 200);
+}
+
+// Other members, another policy, another write cache: any of them, all at once.
+void Chaos::wish_step() {
+  Assignment& record = cluster_.record();
+  if (record.epoch == Epoch{0}) return;
+  if (record.wish) {
+    if (!random_.chance(one_in(12))) return;
+    record.wish.reset();  // cancelled
+  } else {
+    const std::size_t least = options_.power ? 2 : 1;
+    Configuration wish;
+    while (wish.members.size() < least) {
+      wish.members.clear();
+      for (std::uint64_t id = 1; id <= nodes(); ++id) {
+        if (random_.coin()) wish.members.push_back(ReplicaId{id});
+      }
+    }
+    wish.policy = random_.coin() ? Policy::quorum : Policy::in_sync;
+    wish.write_cache = random_.coin() ? WriteCache::writeback : WriteCache::none;
+    if (wish.policy == Policy::in_sync) {
+      wish.min_in_sync = static_cast<std::uint8_t>(random_.range(least, wish.members.size()));
+    }
+    if (fulfils(record.config, wish)) return;  // as it is already
+    record.wish = wish;
+  }
+  record.revision = Revision{record.revision.value() + 1};
+  if (pending_epoch_ != 0) return;
+  for (std::uint64_t id = 1; id <= nodes(); ++id) {
+    if (random_.coin()) cluster_.assign(record, {id});
+  }
+}
+
 void Chaos::try_elect() {
-  const PromotionDecision decision = cluster_.decide(pending_epoch_, fenced_for_, 200);
+  const PromotionDecision decision = choose();
   if (decision.kind != PromotionKind::promote) {
     fenced_for_ += 500;
     if (random_.chance(one_in(10)) || decision.kind == PromotionKind::impossible) fence_all();
@@ -218,18 +271,23 @@ void Chaos::controller_step() {
     else if (how == 1) cluster_.refuse_proposal();
     else cluster_.accept_proposal(healed_ || how == 2);
   }
+  if (options_.changes && !healed_ && random_.chance(one_in(40))) wish_step();
   if (pending_epoch_ != 0) {
     if (random_.chance(one_in(5))) try_elect();
     return;
   }
   leaderless_ = leader() == 0 ? leaderless_ + 1 : 0;
-  if (leaderless_ > 60 || (!healed_ && random_.chance(one_in(400)))) {
+  const Assignment& record = cluster_.record();
+  const bool hands_over =
+      primary_leaves() && leader() == record.primary.value() && random_.chance(one_in(30)) &&
+      record.config.members == members_of_step(*record.wish, record.primary);
+  if (hands_over || leaderless_ > 60 || (!healed_ && random_.chance(one_in(400)))) {
     leaderless_ = 0;
     fence_all();
   } else if (random_.chance(one_in(80)) && cluster_.record().epoch > Epoch{0}) {
     order_drain();
   } else if (random_.chance(one_in(20))) {
-    const std::uint64_t id = random_.range(1, options_.replicas);
+    const std::uint64_t id = random_.range(1, nodes());
     if (cluster_.record().epoch > Epoch{0}) cluster_.assign(cluster_.record(), {id});
   }
 }
@@ -259,17 +317,36 @@ void Chaos::heal_everything() {
   }
 }
 
+std::string Chaos::describe() {
+  std::vector<char> buffer(8192);
+  TraceWriter out(buffer);
+  out << open_.size() << " open, pending epoch " << pending_epoch_ << "\n";
+  render(out, Event(event::Assigned{&cluster_.record()}));
+  for (const ModelNode& node : cluster_.nodes()) {
+    out << "\n" << node.id << " ";
+    if (node.alive) render(out, node.core->status(cluster_.now()));
+  }
+  return std::string(out.text());
+}
+
+bool Chaos::is_complete(const Primary& primary) {
+  const Assignment& record = cluster_.record();
+  const Configuration& config = record.config;
+  if (record.wish || primary.peers().size() + 1 != config.members.size()) return false;
+  if (config.policy == Policy::in_sync && !(config.in_sync == config.members)) return false;
+  for (const Peer& peer : primary.peers()) {
+    if (!peer.in_sync) return false;
+  }
+  return true;
+}
+
 bool Chaos::settle() {
   for (int round = 0; round < 6000; ++round) {
     one_step();
     if (!failure_.empty() || cluster_.broken()) return true;
     const std::uint64_t head = leader();
     if (head == 0 || !open_.empty() || pending_epoch_ != 0) continue;
-    const Primary& primary = cluster_.node(head).core->engine().primary();
-    bool all = cluster_.record().config.policy == Policy::quorum ||
-               cluster_.record().config.in_sync.size() == options_.replicas;
-    for (const Peer& peer : primary.peers()) all = all && peer.in_sync;
-    if (all) return true;
+    if (is_complete(cluster_.node(head).core->engine().primary())) return true;
   }
   return false;
 }
@@ -289,12 +366,12 @@ std::string Chaos::final_checks() {
   cluster_.stabilize();
   std::vector<std::uint64_t> all;
   for (const ModelNode& node : cluster_.nodes()) {
-    all.push_back(node.id.value());
+    if (cluster_.record().config.members.contains(node.id)) all.push_back(node.id.value());
     if (node.slots.in_use() != 0) return "slots are left";
   }
   const std::string equal = cluster_.compare(all);
   if (equal != "equal") return equal;
-  const ModelDisk& disk = cluster_.node(1).disk;
+  const ModelDisk& disk = cluster_.node(all.front()).disk;
   for (const auto& [block, least] : floor_) {
     if (disk.read(block, disk.head()) < least) return "a completed write is gone";
   }
@@ -313,7 +390,7 @@ std::string Chaos::run() {
   const bool settled = settle();
   if (cluster_.broken()) return cluster_.take_output();
   if (!failure_.empty()) return failure_;
-  if (!settled) return "it does not come to rest: " + std::to_string(open_.size()) + " open";
+  if (!settled) return "it does not come to rest: " + describe();
   return final_checks();
 }
 

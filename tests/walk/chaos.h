@@ -11,6 +11,7 @@
 #include <string>
 
 #include "engine/base/prng.h"
+#include "engine/primary.h"
 #include "tests/walk/cluster.h"
 
 namespace seawall::walk {
@@ -22,6 +23,8 @@ struct ChaosOptions {
   std::uint64_t steps = 3000;
   std::uint64_t log_records = 0;  // room of each log; 0: endless
   bool power = false;  // one node at a time may lose power
+  std::uint64_t spares = 0;  // nodes beyond the first members
+  bool changes = false;      // wishes for other members, policies and write caches
 };
 
 class Chaos {
@@ -31,6 +34,9 @@ class Chaos {
   std::string run();
   // Lines of the plan journals of those that ran at the end: 0 would be a walk without recoveries.
   [[nodiscard]] std::uint64_t plans() const { return plans_; }
+  // Wishes that came into force, and requests that completed.
+  [[nodiscard]] std::uint64_t changes() const { return cluster_.fulfilled(); }
+  [[nodiscard]] std::uint64_t completed() const { return next_request_ - 1 - open_.size(); }
 
  private:
   struct Request {
@@ -46,6 +52,12 @@ class Chaos {
   void fault_step();
   void controller_step();
   void fence_all();
+  void wish_step();
+  PromotionDecision choose();
+  [[nodiscard]] bool primary_leaves();
+  [[nodiscard]] std::uint64_t nodes() const { return options_.replicas + options_.spares; }
+  // The configuration is as wished for, and everybody in it is in sync.
+  [[nodiscard]] bool is_complete(const Primary& primary);
   void try_elect();
   void order_drain();
   void reattach();
@@ -53,6 +65,7 @@ class Chaos {
   void on_done(const ClientDone& done, const std::vector<std::uint64_t>& data);
   void heal_everything();
   bool settle();
+  std::string describe();  // for a walk that does not end well
   std::string final_checks();
   std::string release_everything();
   [[nodiscard]] std::uint64_t leader() const;  // a serving one, or 0

@@ -104,6 +104,7 @@ class Cluster : protected ClusterState {
   std::vector<FenceReport>& reports() { return reports_; }
   std::map<std::uint64_t, ConfigProposal>& proposals() { return proposals_; }
   [[nodiscard]] Instant now() const { return now_; }
+  [[nodiscard]] std::uint64_t fulfilled() const { return fulfilled_; }  // wishes
   bool trace = false;
   // Told of every completion of the client's current link, with the data of a read.
   std::function<void(const ClientDone&, const std::vector<std::uint64_t>&)> on_done;
@@ -138,6 +139,7 @@ class Cluster : protected ClusterState {
   std::vector<std::unique_ptr<Commands>> spare_commands_;  // they are large
   std::string output_;
   bool broken_ = false;
+  std::uint64_t fulfilled_ = 0;
 };
 
 }  // namespace seawall::walk

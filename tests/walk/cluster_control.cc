@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/config_change.h"
 #include "tests/walk/cluster.h"
 
 namespace seawall::walk {
@@ -155,8 +156,17 @@ bool Cluster::accept_proposal(bool deliver) {
   const ConfigProposal proposal = proposals_.begin()->second;
   proposals_.clear();
   if (proposal.epoch != record_.epoch || proposal.base != record_.revision) return false;
+  if (!is_step(record_.config, record_.wish, proposal.wanted, record_.primary)) {
+    broken_ = true;
+    say("BROKEN: a proposal that is no step");
+    return false;
+  }
   record_.revision = Revision{record_.revision.value() + 1};
   record_.config = proposal.wanted;
+  if (record_.wish && fulfils(record_.config, *record_.wish)) {
+    record_.wish.reset();
+    ++fulfilled_;
+  }
   if (!deliver) return true;
   for (std::uint64_t id = 1; id <= nodes_.size(); ++id) assign(record_, {id});
   return true;
