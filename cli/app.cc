@@ -61,6 +61,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_detach(app, context);
   CLI::App& node = add_group(app, "node", "Nodes of the cluster");
   add_node_list(node, context);
+  add_node_drain(node, context);
   add_watch(app, context);
   add_events(app, context);
   add_bench(app, context);

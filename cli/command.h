@@ -58,6 +58,7 @@ void add_bench(CLI::App& app, Context& context);
 void add_attach(CLI::App& app, Context& context);
 void add_detach(CLI::App& app, Context& context);
 void add_node_list(CLI::App& node, Context& context);
+void add_node_drain(CLI::App& node, Context& context);
 void add_wal_dump(CLI::App& wal, Context& context);
 void add_wal_verify(CLI::App& wal, Context& context);
 void add_events(CLI::App& app, Context& context);

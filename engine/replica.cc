@@ -133,6 +133,8 @@ void Replica::accept_greeting() {
   const message::Envelope& envelope = greeting_->envelope;
   if (context_.facts.promised < envelope.epoch || log_busy()) return;
   if (!context_.log.quiet(context_.facts)) return;
+  // The end of a rebuild that outlived its session: what is said about the marker must be true.
+  if (context_.writing_super(SuperKind::clear_marker)) return;
   if (context_.granted_to_others(envelope.epoch)) {
     context_.want_wake(context_.granted_until);
     return;

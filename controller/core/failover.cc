@@ -10,6 +10,13 @@
 
 namespace seawall::controller {
 
+namespace {
+
+// A primary that leaves waits for the others for so long: their grants to it run out first.
+constexpr Duration hand_over_wait{3 * limits::lease_ms};
+
+}  // namespace
+
 const ReplicaStatus* fresh_status(const ReplicaRecord& replica, const VolumeSeen& seen,
                                   const NodesSeen& nodes, Instant now, const Options& options) {
   const ReplicaSeen* heard = seen.find(replica.id);
@@ -232,7 +239,10 @@ PromotionDecision choose(const VolumeRecord& record, const VolumeSeen& seen, Pro
     const std::vector<FenceReport> others = usable_reports(record, seen, true);
     facts.reports = others;
     const PromotionDecision decision = promotion.decide(facts);
-    if (decision.kind == PromotionKind::promote || decision.kind == PromotionKind::wait_for_more) {
+    // Who grants reports a lease later than the primary itself, and one report may be enough.
+    const bool others_may_come = primary_leaves(record) && facts.since_fence < hand_over_wait;
+    if (decision.kind == PromotionKind::promote || decision.kind == PromotionKind::wait_for_more ||
+        others_may_come) {
       return decision;
     }
   }

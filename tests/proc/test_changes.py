@@ -109,11 +109,12 @@ def test_P158_policies_and_write_caches_change_under_load():
             expect(config["write_cache"] == cache and config["min_in_sync"] == least,
                    lambda: str(config))
             client.wait_progress(200, 30)
-            cluster.kill(cluster.volume("v")["primary"])
+            killed = cluster.volume("v")["primary"]
+            cluster.kill(killed)
+            if policy != "all":  # which waits for every copy
+                client.wait_progress(200, 60)
+            cluster.start(killed)
             client.wait_progress(200, 60)
-            for node in all_nodes(cluster):
-                if node not in cluster.alive():
-                    cluster.start(node)
             cluster.wait_healthy("v")
         client.ask("check")
 
@@ -133,6 +134,24 @@ def test_the_primary_hands_over_before_its_replica_goes():
             client.wait_progress(300, 30)
             wait_clean(cluster, "v", all_nodes(cluster))
         client.ask("check")
+
+
+def test_a_drained_node_keeps_no_replica():
+    with Cluster(nodes=4) as cluster:
+        for name, replicas in (("a", 3), ("b", 2), ("c", 1)):
+            cluster.create(name, "64MiB", replicas)
+            cluster.wait_healthy(name)
+        node = cluster.volume("a")["primary"]
+        result = cluster.cli("node", "drain", node)
+        expect("changing to 3 replicas" in result.out, lambda: str(result))
+        for name in ("a", "b", "c"):
+            cluster.wait_volume(name, lambda v: v["change"] is None and node not in nodes_of(v), 60,
+                                f"{name} has left {node}")
+        wait_for(lambda: not directories(cluster, node), 30, "the directories on it go")
+        again = cluster.cli("node", "drain", node)
+        expect("holds no replica" in again.out, lambda: str(again))
+        unknown = cluster.cli("node", "drain", "node-9", check=False)
+        expect(unknown.code == NOT_FOUND, lambda: str(unknown))
 
 
 def test_P177_a_replica_whose_directory_is_gone_never_returns_under_its_id():

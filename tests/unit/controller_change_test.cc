@@ -241,6 +241,21 @@ TEST(ChangeVolume, the_primary_hands_over_before_its_replica_goes) {
   }
 }
 
+TEST(ChangeVolume, a_primary_that_leaves_is_not_chosen_because_it_reports_first) {
+  World world(4);
+  const VolumeId volume = world.create("v", 2, "in-sync");
+  const std::size_t leaving = world.primary_index(volume);
+  for (std::size_t i = 0; i < 4; ++i) world.node(i).mute_fences = i != leaving;
+  expect_taken(world, replace("v", world.node(leaving).name));
+  ASSERT_TRUE(world.run_until([&] { return world.record(volume)->pending.has_value(); }));
+  const Epoch pending = *world.record(volume)->pending;
+  world.run(1'200);  // the others wait out what they granted
+  for (std::size_t i = 0; i < 4; ++i) world.node(i).mute_fences = false;
+  ASSERT_TRUE(world.run_until([&] { return is_done(world, volume); }));
+  EXPECT_EQ(world.record(volume)->epoch, pending) << "more than one failover";
+  EXPECT_FALSE(nodes_of(world, volume).contains(leaving));
+}
+
 // P177: the pool that comes back empty holds no replica, and none is made under the lost one's id.
 TEST(ChangeVolume, P177_a_replica_whose_disk_is_gone_is_replaced_and_never_returns) {
   World world(4);

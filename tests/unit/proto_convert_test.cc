@@ -173,6 +173,9 @@ TEST(ProtoConvert, every_field_of_every_message_to_a_node_survives) {
     expect_whole(inner(wire));
     EXPECT_EQ((there_and_back<v1::ControllerMessage>(message)).index(), message.index());
   }
+  const auto refused = there_and_back<v1::ControllerMessage>(
+      control::ToNode(control::Refuse{ConfigRefusal{volume, Epoch(6), Revision(8), Revision(9)}}));
+  EXPECT_EQ(std::get<control::Refuse>(refused).refusal.current, Revision(9));
   const auto back = there_and_back<v1::ControllerMessage>(control::ToNode(assign()));
   EXPECT_EQ(std::get<control::Assign>(back).assignment, assign().assignment);
 }
@@ -252,6 +255,12 @@ TEST(ProtoConvert, what_no_honest_sender_writes_is_refused) {
   v1::ControllerMessage create;
   create.mutable_create_replica()->set_size_blocks(~0ULL);
   EXPECT_FALSE(from_proto(create, order)) << "larger than any volume";
+  v1::ControllerMessage crowded;
+  to_proto(control::ToNode(assign()), crowded);
+  v1::Configuration& wish = *crowded.mutable_assign()->mutable_assignment()->mutable_wish();
+  wish.clear_members();
+  for (std::uint64_t i = 10; i < 17; ++i) wish.add_members(i);
+  EXPECT_FALSE(from_proto(crowded, order)) << "members and newcomers beyond what a primary serves";
   v1::NodeMessage fenced;
   auto& terms = *fenced.mutable_fenced()->mutable_facts()->mutable_terms();
   for (std::size_t i = 0; i <= term_table_max; ++i) terms.Add();
