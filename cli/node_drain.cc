@@ -50,7 +50,7 @@ void drain(Context& context, const std::string& node) {
 
 void add_node_drain(CLI::App& node, Context& context) {
   CLI::App* const command = node.add_subcommand(
-      "drain", "Replace every replica on a node by one elsewhere; `volume show` tells the progress");
+      "drain", "Replace every replica on a node by one elsewhere; `volume show` tells how far");
   const auto name = std::make_shared<std::string>();
   command->add_option("NODE", *name, "Name of the node")->required();
   command->callback([&context, name] { drain(context, *name); });
