@@ -13,6 +13,8 @@
 
 #include "engine/base/chain.h"
 #include "engine/base/check.h"
+#include "engine/generation.h"
+#include "sim/shrink.h"
 
 namespace seawall::sim {
 namespace {
@@ -239,6 +241,10 @@ std::string replay_command(std::uint64_t seed, const BatchOptions& batch) {
   if (o.policy) text += " --policy " + *o.policy;
   if (o.write_cache) text += " --write-cache " + *o.write_cache;
   if (o.log_bytes) text += " --log-bytes " + std::to_string(*o.log_bytes);
+  if (o.generation != nullptr) text += std::string(" --generation ") + o.generation->name;
+  if (o.chaos) text += " --chaos-ms " + std::to_string(*o.chaos / ms);
+  if (o.operations) text += " --operations " + std::to_string(*o.operations);
+  if (o.strikes.only) text += " --strikes " + strikes_text(o.strikes);
   if (o.no_faults) text += " --no-faults";
   if (o.beyond) text += " --beyond";
   std::string with;

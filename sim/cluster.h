@@ -37,6 +37,7 @@ class Cluster final : public VolumeClient::Machines {
   [[nodiscard]] NodeNumber storage_nodes() const { return options_.nodes; }
   [[nodiscard]] std::size_t volumes() const { return volumes_.size(); }
   VolumeClient& volume(std::size_t index) { return *volumes_.at(index); }
+  [[nodiscard]] const RunOptions& options() const { return options_; }
   Network& network() { return network_; }
   ControlNet& control_net() { return control_net_; }
   ControllerHost& controller() { return controller_; }

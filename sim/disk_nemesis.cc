@@ -43,7 +43,7 @@ void DiskNemesis::arm(Micros mean, Strike strike) {
   if (mean == 0) return;
   scheduler_.after(1 + prng_.below(2 * mean), world, [this, mean, strike] {
     if (!active_) return;
-    strike_one(strike);
+    if (cluster_.options().strikes.takes(next_strike_++)) strike_one(strike);
     arm(mean, strike);
   });
 }

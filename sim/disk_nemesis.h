@@ -46,6 +46,7 @@ class DiskNemesis {
   Prng prng_;
   DiskFaultOptions options_;
   bool active_ = false;
+  std::uint64_t next_strike_ = StrikePlan::first_of_disks;
   std::uint64_t strikes_ = 0;
 };
 

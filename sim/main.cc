@@ -14,6 +14,7 @@
 #include "sim/batch.h"
 #include "sim/report.h"
 #include "sim/generations/compare.h"
+#include "sim/shrink.h"
 
 namespace seawall::sim {
 namespace {
@@ -34,6 +35,8 @@ constexpr const char* usage =
     "  --demand-probes                 fails (36) if one of them was not\n"
     "  --report FILE                   writes what was run and reached as JSON\n"
     "  --mutant-expected               this build is a wrong one: succeeds iff some seed fails\n"
+    "seawall-sim shrink --seed S      drops what a failing seed does not need to fail; replay line\n"
+    "  --strikes N,N,... --operations N --chaos-ms N --generation G   what a shrunken run is\n"
     "seawall-sim compare [--html FILE]  generations compared; --help says more\n"
     "  --canary                        plants nondeterminism: --check-determinism must find it\n"
     "exit status: 0 all seeds good; 2 usage; 31 safety, 32 liveness, 33 determinism, 34 crash "
@@ -108,6 +111,21 @@ bool take_value(std::string_view name, const char* value, Arguments& arguments) 
   } else if (name == "--with") {
     if (value == nullptr) refuse("wants kinds of faults", "--with");
     take_kinds(value, batch.overrides.with);
+  } else if (name == "--strikes") {
+    if (value == nullptr || !parse_strikes(value, batch.overrides.strikes)) {
+      refuse("wants numbers like 3,17,1000002, or none", "--strikes");
+    }
+  } else if (name == "--operations") {
+    batch.overrides.operations = take_number("--operations", value);
+  } else if (name == "--chaos-ms") {
+    batch.overrides.chaos = take_number("--chaos-ms", value) * ms;
+  } else if (name == "--generation") {
+    for (const Generation* each : all_generations()) {
+      if (value != nullptr && std::string_view(each->name) == value) {
+        batch.overrides.generation = each;
+      }
+    }
+    if (batch.overrides.generation == nullptr) refuse("wants v1, v1_5 or v2", "--generation");
   } else if (name == "--policy") {
     if (value == nullptr) refuse("wants quorum, in-sync, all or best-effort", "--policy");
     batch.overrides.policy = value;
@@ -196,7 +214,9 @@ void write_report(const Arguments& arguments, const BatchResult& result, const R
 
 int run_main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "compare") return compare_main(argc - 2, argv + 2);
-  const Arguments arguments = parse(argc, argv);
+  const bool shrinks = argc > 1 && std::string_view(argv[1]) == "shrink";
+  const Arguments arguments = shrinks ? parse(argc - 1, argv + 1) : parse(argc, argv);
+  if (shrinks) return shrink_main(arguments.batch);
   const auto began = std::chrono::steady_clock::now();
   const BatchResult result = run_batch(arguments.batch);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -43,7 +43,7 @@ void Nemesis::strike_after_flush() {
   if (!active_ || options_.power_loss_all == 0 || !prng_.chance(options_.strike_after_flush))
     return;
   scheduler_.after(0, world, [this] {
-    if (active_) lose_all_power();
+    if (active_ && cluster_.options().strikes.takes(next_strike_++)) lose_all_power();
   });
 }
 
@@ -51,7 +51,8 @@ void Nemesis::arm(Micros mean, void (Nemesis::*strike)()) {
   if (mean == 0) return;
   scheduler_.after(1 + prng_.below(2 * mean), world, [this, mean, strike] {
     if (!active_) return;
-    if (scheduler_.now() >= quiet_until_) (this->*strike)();
+    const bool takes = cluster_.options().strikes.takes(next_strike_++);
+    if (takes && scheduler_.now() >= quiet_until_) (this->*strike)();
     arm(mean, strike);
   });
 }

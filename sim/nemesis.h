@@ -53,6 +53,7 @@ class Nemesis {
   Prng prng_;
   FaultOptions options_;
   bool active_ = false;
+  std::uint64_t next_strike_ = 0;
   Micros quiet_until_ = 0;  // nothing else breaks while somebody stands still for long
   std::function<void(Micros)> on_long_pause_;
   bool moving_ = false;  // an operator waits for the answer to a planned move

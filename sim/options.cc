@@ -188,6 +188,15 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
     options.network.cut = options.network.flip = options.network.spike = Ratio{0, 1};
     options.workload.blocks_max = std::min<std::uint32_t>(options.workload.blocks_max, 2);
   }
+  if (overrides.chaos) options.chaos = *overrides.chaos;
+  if (overrides.generation != nullptr) options.generation = overrides.generation;
+  options.strikes = overrides.strikes;
+  if (overrides.operations) {
+    options.workload.operations = *overrides.operations;
+    for (VolumeOptions& volume : options.more_volumes) {
+      volume.workload.operations = *overrides.operations;
+    }
+  }
   options.canary = overrides.canary;
   options.replicas = std::min<std::uint32_t>(options.nodes, 3);
   if (options.nodes >= 5 && prng.coin()) options.replicas = 5;

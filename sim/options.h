@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct WorkloadOptions {
   Ratio fua = percent(10);
   Ratio hot = percent(30);  // requests that go to the hot blocks
   std::uint64_t hot_blocks = 8;
+  std::uint64_t operations = 0;  // asked in the first phase; 0: as many as fit
 };
 
 // Mean time between two faults of a kind; 0: this run has none of them.
@@ -57,6 +59,14 @@ struct DiskFaultOptions {
   bool beyond = false;  // more copies may be damaged than the configuration tolerates
 };
 
+// The faults of a run by their numbers, in the order in which they come due: what is left of them
+// when a failing run is made smaller. Numbers of disk faults begin at `first_of_disks`.
+struct StrikePlan {
+  static constexpr std::uint64_t first_of_disks = 1'000'000;
+  std::optional<std::set<std::uint64_t>> only;  // nullopt: all
+  [[nodiscard]] bool takes(std::uint64_t number) const { return !only || only->contains(number); }
+};
+
 struct VolumeOptions {
   std::string policy = "quorum";
   std::string write_cache = "writeback";
@@ -82,6 +92,7 @@ struct RunOptions {
   std::vector<VolumeOptions> more_volumes;  // beside the first, which is described above
   FaultOptions faults;
   DiskFaultOptions disk_faults;
+  StrikePlan strikes;
   std::uint32_t clock_drift_ppm_max = 0;  // of each clock, against the world's
   [[nodiscard]] VolumeOptions first_volume() const {
     return VolumeOptions{policy, write_cache, replicas, workload};
@@ -100,6 +111,10 @@ struct Overrides {
   std::optional<std::string> policy;
   std::optional<std::string> write_cache;
   std::optional<std::uint64_t> log_bytes;
+  StrikePlan strikes;
+  std::optional<std::uint64_t> operations;  // of each workload, in the first phase
+  std::optional<Micros> chaos;
+  const Generation* generation = nullptr;   // nullptr: v2
   bool no_faults = false;
   bool beyond = false;  // more damage than tolerated: no wrong bytes, loud errors, nothing else
   FaultKinds with;      // kinds that every run has

@@ -90,6 +90,7 @@ void Workload::arm(Micros delay) {
 }
 
 void Workload::issue_one() {
+  if (options_.operations > 0 && stats_.asked >= options_.operations) return;
   if (device_ == nullptr || open_.size() >= options_.queue_depth || !submit(draw(), {})) {
     arm(10 * ms);
   }
