@@ -35,7 +35,7 @@ constexpr const char* usage =
     "  --demand-probes                 fails (36) if one of them was not\n"
     "  --report FILE                   writes what was run and reached as JSON\n"
     "  --mutant-expected               this build is a wrong one: succeeds iff some seed fails\n"
-    "seawall-sim shrink --seed S      drops what a failing seed does not need to fail; replay line\n"
+    "seawall-sim shrink --seed S      drops what a failing seed does not need to fail\n"
     "  --strikes N,N,... --operations N --chaos-ms N --generation G   what a shrunken run is\n"
     "seawall-sim compare [--html FILE]  generations compared; --help says more\n"
     "  --canary                        plants nondeterminism: --check-determinism must find it\n"
