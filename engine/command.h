@@ -61,6 +61,19 @@ struct PrepareRebuild { RebuildMarker marker; std::optional<Floor> floor; Term c
 struct WriteBase { SessionId session; message::BaseBlocks blocks; };
 struct FlushBase { SessionId session; };
 
+// --- damage ---
+// Read a record, or blocks, for a peer, and queue the answer on its link: RecordPayload (found: from
+// the log, or from the base if that fits the digest) or BlocksPayload. No event follows.
+struct ServeRecord { LinkId link; message::Envelope envelope; RecordHeader header;
+                     bool to_primary = false; };
+struct ServeBlocks { LinkId link; message::Envelope envelope; std::uint64_t id = 0; Lba lba;
+                     BlockCount blocks; };
+// Payloads of unknown records, or the word that nobody has them; durable. Answered by LogRepaired.
+struct RepairPiece { Lsn lsn; Slot slot = no_slot; };  // no_slot: lost
+struct RepairLog { BoundedVector<RepairPiece, 8> pieces; };
+// Puts each block that fits our own CRC where a bad one is; durable. Answered by BlocksRepaired.
+struct RepairBlocks { std::uint64_t id = 0; Lba lba; BlockCount blocks; Slot slot = no_slot; };
+
 // --- clients ---
 struct AttachReply { LinkId link; ClientAttachReply reply; };
 struct Complete { LinkId link; ClientDone done; };          // the one gate has let it through
@@ -85,6 +98,8 @@ using Command =
                  command::HangUp, command::StopDialling, command::Send, command::StreamLog,
                  command::FreezeBase, command::SendBase, command::ThawBase,
                  command::PrepareRebuild, command::WriteBase, command::FlushBase,
+                 command::ServeRecord, command::ServeBlocks, command::RepairLog,
+                 command::RepairBlocks,
                  command::AttachReply, command::Complete, command::ReadData, command::DropSlot,
                  command::ReportFence, command::RefuseFence,
                  command::RefuseAssignment, command::Propose, command::RequestFailover,

@@ -35,7 +35,9 @@ ReplicaStatus Core::status(Instant now) const { return project(*engine_, now); }
 // --- Engine: dispatch ---
 
 Engine::Engine(const CoreOptions& options)
-    : replica_(context_, attachments_), primary_(context_, attachments_) {
+    : repair_(context_),
+      replica_(context_, attachments_, repair_),
+      primary_(context_, attachments_, repair_) {
   context_.options = options;
 }
 
@@ -63,6 +65,7 @@ void Engine::settle() {
   }
   replica_.advance(primary_.phase() == PrimaryPhase::waiting);
   if (primary_.phase() != PrimaryPhase::waiting || !replica_.log_busy()) primary_.advance();
+  repair_.advance();
   if (context_.ticking) primary_.tick();
   // Whoever ticks has no other tick in mind: it may be one that was asked for before last_wake_.
   if (context_.ticking) last_wake_.reset();
@@ -100,6 +103,7 @@ void Engine::on(const event::Opened& event) {
   if (event.requests != nullptr) attachments_.adopt(*event.requests);
   context_.promised = context_.facts.promised;
   context_.opened = true;
+  repair_.adopt(event.unknown);
   // A grant given before the restart is forgotten: a full lease is waited out.
   if (context_.promised > Epoch{0}) context_.granted_until = context_.now + context_.options.lease;
 }
@@ -109,6 +113,7 @@ void Engine::on(const event::Tick&) {}
 void Engine::on(const event::Removed&) {
   primary_.stop(ClientStatus::not_primary);
   replica_.stop();
+  repair_.clear();
   context_.removed = true;
   stepped_down_ = false;
   reason_ = "removed";
@@ -259,7 +264,8 @@ constexpr bool is_for_primary =
     std::is_same_v<Words, message::HeartbeatReply> ||
     std::is_same_v<Words, message::RebuildReady> || std::is_same_v<Words, message::BaseAck> ||
     std::is_same_v<Words, message::RebuildComplete> ||
-    std::is_same_v<Words, message::MarkerCleared>;
+    std::is_same_v<Words, message::MarkerCleared> ||
+    std::is_same_v<Words, message::BlocksPayload>;
 
 }  // namespace
 
@@ -267,7 +273,10 @@ void Engine::on(const event::Received& event) {
   CHECK(event.envelope != nullptr);
   CHECK(event.message != nullptr);
   const bool for_primary = std::visit(
-      [](const auto& words) { return is_for_primary<std::decay_t<decltype(words)>>; },
+      [](const auto& words) {
+        if constexpr (requires { words.to_primary; }) return words.to_primary;
+        else return is_for_primary<std::decay_t<decltype(words)>>;
+      },
       *event.message);
   const message::Envelope& envelope = *event.envelope;
   const bool ours = envelope.volume == context_.options.volume &&
@@ -275,12 +284,7 @@ void Engine::on(const event::Received& event) {
                     envelope.from != context_.facts.replica;
   if (!ours || context_.removed) {
     ++context_.counters.foreign;
-    if (const auto* append = std::get_if<message::Append>(event.message)) {
-      context_.drop(append->slot);
-    }
-    if (const auto* base = std::get_if<message::BaseBlocks>(event.message)) {
-      context_.drop(base->slot);
-    }
+    context_.drop(message::payload_slot(*event.message));
     return;
   }
   if (for_primary) primary_.on_message(event.link, envelope, *event.message);
@@ -342,6 +346,22 @@ void Engine::on(const event::BaseSent& event) { primary_.on_base_sent(event); }
 void Engine::on(const event::RebuildPrepared& event) { replica_.on_prepared(event); }
 void Engine::on(const event::BaseWritten& event) { replica_.on_base_written(event); }
 void Engine::on(const event::BaseFlushed& event) { replica_.on_base_flushed(event); }
+
+// --- damage ---
+
+void Engine::on(const event::LogRepaired& event) { repair_.on_repaired(event); }
+
+void Engine::on(const event::RecordUnknown& event) {
+  if (!repair_.add(event.header)) ++context_.counters.unexpected;
+}
+
+void Engine::on(const event::BlocksRepaired& event) {
+  if (primary_.on()) primary_.on_blocks_repaired(event);
+}
+
+void Engine::on(const event::LostByWord&) {
+  if (primary_.active()) repair_.judge_by_word();
+}
 
 // --- clients ---
 

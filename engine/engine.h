@@ -7,6 +7,7 @@
 #include "engine/attachments.h"
 #include "engine/context.h"
 #include "engine/primary.h"
+#include "engine/repair.h"
 #include "engine/replica.h"
 
 namespace seawall {
@@ -23,6 +24,7 @@ class Engine {
   [[nodiscard]] const Primary& primary() const { return primary_; }
   [[nodiscard]] const Replica& replica() const { return replica_; }
   [[nodiscard]] const Attachments& attachments() const { return attachments_; }
+  [[nodiscard]] const Repair& repair() const { return repair_; }
   [[nodiscard]] Role role() const;
   [[nodiscard]] const char* reason() const { return reason_; }
 
@@ -55,6 +57,10 @@ class Engine {
   void on(const event::ClientClosed& event);
   void on(const event::ClientAsked& event);
   void on(const event::ReadDone& event);
+  void on(const event::LogRepaired& event);
+  void on(const event::RecordUnknown& event);
+  void on(const event::BlocksRepaired& event);
+  void on(const event::LostByWord& event);
 
   [[nodiscard]] bool stale(const Assignment& assignment);
   void take(const Assignment& assignment);
@@ -65,6 +71,7 @@ class Engine {
 
   Context context_;
   Attachments attachments_;
+  Repair repair_;
   Replica replica_;
   Primary primary_;
   bool stepped_down_ = false;

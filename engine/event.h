@@ -23,6 +23,7 @@ namespace seawall::event {
 struct Opened {
   const ReplicaFacts* facts = nullptr;
   const RequestTables* requests = nullptr;
+  std::span<const RecordHeader> unknown = {};  // without payload, beyond `applied`; oldest first
 };
 struct Tick {};
 
@@ -67,6 +68,13 @@ struct BaseWritten { SessionId session; std::uint64_t sequence = 0; bool ok = fa
                      std::uint64_t digest = 0; };  // running digest of what has arrived
 struct BaseFlushed { SessionId session; bool ok = false; };
 
+// --- damage ---
+struct LogRepaired { bool ok = false; Damage damage = Damage::none;
+                     std::span<const RecordHeader> unknown = {}; };  // what is left of them
+struct RecordUnknown { RecordHeader header; };  // its payload turned out unreadable in a stream
+struct BlocksRepaired { std::uint64_t id = 0; bool any = false; };  // at least one block fitted
+struct LostByWord {};  // an operator: what no replica that is there can give is lost
+
 // --- clients ---
 struct ClientOpened { LinkId link; ClientAttach attach; };
 struct ClientClosed { LinkId link; };
@@ -82,6 +90,7 @@ using Event =
                  event::LogWritten, event::LogDurable, event::LogFailed, event::SuperWritten,
                  event::RewindDone, event::Checkpointed, event::LogSpace, event::LogStreamed,
                  event::BaseFrozen, event::BaseSent, event::RebuildPrepared, event::BaseWritten,
-                 event::BaseFlushed, event::ClientOpened, event::ClientClosed, event::ClientAsked,
+                 event::BaseFlushed, event::LogRepaired, event::RecordUnknown,
+                 event::BlocksRepaired, event::LostByWord, event::ClientOpened, event::ClientClosed, event::ClientAsked,
                  event::ReadDone>;
 }  // namespace seawall

@@ -65,7 +65,8 @@ struct Ack {
 };
 
 enum class NackReason : std::uint8_t { gap = 1, divergence = 2, log_failed = 3, log_full = 4,
-                                       stale = 5, refused = 6, wrong_incarnation = 7, marker = 8 };
+                                       stale = 5, refused = 6, wrong_incarnation = 7, marker = 8,
+                                       unrepaired = 9 };  // records that its primary cannot give
 struct Nack {
   NackReason reason = NackReason::refused;
   Lsn expected;
@@ -138,9 +139,48 @@ struct RebuildAccepted {  // primary: the marker may go
 };
 struct MarkerCleared {};  // replica: the marker is gone, durably; it counts from now on
 
+// Damage. Either side of a session asks the other one for the payload of a record that both may
+// have: named by (term, lsn, chain), so that no other history can answer.
+struct FetchRecord {
+  RecordHeader header;
+  bool to_primary = false;  // whom it is for: the roles of one node read different words
+};
+enum class FetchResult : std::uint8_t {
+  found = 1,  // `slot` holds bytes that fit the record's digest
+  lost = 2,   // it carries the flag: every member has been asked, or an operator has spoken
+  none = 3,   // not here: never held, gone from the log, or unreadable as well
+  busy = 4,   // ask again
+};
+struct RecordPayload {
+  RecordHeader header;
+  FetchResult result = FetchResult::none;
+  bool to_primary = false;
+  Slot slot = no_slot;
+};
+// Primary to replica: these blocks as they read there. The asker takes what fits its own CRCs.
+struct FetchBlocks {
+  std::uint64_t id = 0;
+  Lba lba;
+  BlockCount blocks;
+};
+struct BlocksPayload {
+  std::uint64_t id = 0;
+  Slot slot = no_slot;  // no_slot: unreadable there, too
+};
+
 using PeerMessage =
     std::variant<Hello, HelloReply, StartStream, Rewind, RewindDone, Append, Ack, Nack, Barrier,
                  BarrierDone, Heartbeat, HeartbeatReply, StartRebuild, RebuildReady, BaseBlocks,
-                 BaseAck, BaseEnd, RebuildComplete, RebuildAccepted, MarkerCleared, BaseRequests>;
+                 BaseAck, BaseEnd, RebuildComplete, RebuildAccepted, MarkerCleared, BaseRequests,
+                 FetchRecord, RecordPayload, FetchBlocks, BlocksPayload>;
+
+// The payload that travels with it, lent to the receiver.
+inline Slot payload_slot(const PeerMessage& message) {
+  if (const auto* append = std::get_if<Append>(&message)) return append->slot;
+  if (const auto* base = std::get_if<BaseBlocks>(&message)) return base->slot;
+  if (const auto* record = std::get_if<RecordPayload>(&message)) return record->slot;
+  if (const auto* blocks = std::get_if<BlocksPayload>(&message)) return blocks->slot;
+  return no_slot;
+}
 
 }  // namespace seawall::message

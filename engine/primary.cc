@@ -79,6 +79,7 @@ void Primary::stop(ClientStatus status) {
   requests_.fail_all(status);
   drain_.release(
       [&](const Drain::Held& held) { requests_.refuse(held.link, held.request, status); });
+  blocks_.clear();
   for (Peer& peer : peers_) drop_peer(peer);
   peers_.clear();
   membership_.reset();
@@ -156,7 +157,9 @@ void Primary::update_watermarks() {
     stable_ = prefix;
   }
   shown_ = visible();
-  const bool ready = completes_when_stable() ? stable_.has_value() : committed_.has_value();
+  // What it lacks of its own log is fetched, or known to be lost, before it serves.
+  const bool ready = repair_.done() &&
+                     (completes_when_stable() ? stable_.has_value() : committed_.has_value());
   const bool proves = context_.options.generation->promotion.proves_term && !MUTANT(M22);
   if (phase_ == PrimaryPhase::proving && (ready || !proves)) {
     phase_ = PrimaryPhase::serving;
@@ -313,6 +316,7 @@ void Primary::advance() {
     peer_timers(peer);
   }
   trim_tape();
+  repair();
   membership_.advance();
   if (serving()) requests_.release();
   advance_drain();

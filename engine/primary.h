@@ -12,12 +12,14 @@
 #include <optional>
 #include <span>
 
+#include "engine/block_repair.h"
 #include "engine/drain.h"
 #include "engine/lease.h"
 #include "engine/membership.h"
 #include "engine/peer_progress.h"
 #include "engine/plan_journal.h"
 #include "engine/recovery_plan.h"
+#include "engine/repair.h"
 #include "engine/requests.h"
 
 namespace seawall {
@@ -28,9 +30,11 @@ class Primary {
  public:
   using Peers = BoundedVector<Peer, limits::peers_max>;
 
-  Primary(Context& context, Attachments& attachments)
+  Primary(Context& context, Attachments& attachments, Repair& repair)
       : context_(context),
         attachments_(attachments),
+        repair_(repair),
+        blocks_(context),
         requests_(context, attachments, *this),
         membership_(context, *this),
         drain_(context) {}
@@ -51,6 +55,7 @@ class Primary {
                   const message::PeerMessage& message);
   void on_log_streamed(const event::LogStreamed& done);
   void on_log_space();
+  void on_blocks_repaired(const event::BlocksRepaired& done);
   void on_base_frozen(const event::BaseFrozen& done);
   void on_base_sent(const event::BaseSent& done);
   void on_refused(const ConfigRefusal& refusal) { membership_.on_refused(refusal); }
@@ -59,6 +64,11 @@ class Primary {
   void on_client_asked(LinkId link, const ClientRequest& request);  // while it serves
 
   // --- for Requests and Membership ---
+  // A read found bad blocks: true, if somebody may still have them.
+  bool repair_read(std::uint64_t token, Lba lba, BlockCount blocks) {
+    return blocks_.begin(token, lba, blocks);
+  }
+  void read_is_over(std::uint64_t token) { blocks_.forget(token); }
   Lsn append_record(RecordHeader& header, Slot slot);
   void want_barrier(Lsn target) { barriers_.want(target); }
   [[nodiscard]] bool has_lease() const;
@@ -152,6 +162,13 @@ class Primary {
   void on(Peer& peer, const message::BaseAck& ack);
   void on(Peer& peer, const message::RebuildComplete& complete);
   void on(Peer& peer, const message::MarkerCleared& cleared);
+  void on(Peer& peer, const message::FetchRecord& fetch);
+  void on(Peer& peer, const message::RecordPayload& answer) { repair_.on_payload(peer.id, answer); }
+  void on(Peer& peer, const message::BlocksPayload& answer);
+
+  // primary_repair.cc
+  void repair();
+  [[nodiscard]] ReplicaSet all_members() const;
 
   // plan_journal.cc
   void journal_plan(Peer& peer, const Plan& plan, const ReplicaFacts& facts);
@@ -163,6 +180,8 @@ class Primary {
 
   Context& context_;
   Attachments& attachments_;
+  Repair& repair_;
+  BlockRepair blocks_;
   Requests requests_;
   Membership membership_;
   Drain drain_;

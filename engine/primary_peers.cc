@@ -32,6 +32,7 @@ SessionEnd end_of(message::NackReason reason) {
     case message::NackReason::refused: return SessionEnd::refused;
     case message::NackReason::wrong_incarnation: return SessionEnd::wrong_incarnation;
     case message::NackReason::marker: return SessionEnd::marker;
+    case message::NackReason::unrepaired: return SessionEnd::unrepaired;
   }
   return SessionEnd::refused;
 }
@@ -148,6 +149,8 @@ void Primary::greet(Peer& peer) {
 // Ends a session: pins go in this step; what follows is in the table of session.cc.
 void Primary::close(Peer& peer, SessionEnd end) {
   const SessionRule rule = rule_of(end);
+  repair_.session_over(peer.id);
+  blocks_.session_over(peer.id);
   if (peer.open()) {
     if (peer.eligible()) peer.missing_since = context_.now;
     const bool lasted = peer.in_sync && context_.now >= peer.counting_since + calm;
@@ -197,10 +200,11 @@ void Primary::on_message(LinkId link, const message::Envelope& envelope,
                          const message::PeerMessage& message) {
   if (!active() || envelope.epoch != epoch_) {
     ++context_.counters.stale_epoch;
+    context_.drop(message::payload_slot(message));
     return;
   }
   Peer* peer = session_of(envelope, link);
-  if (peer == nullptr) return;
+  if (peer == nullptr) return context_.drop(message::payload_slot(message));
   peer->last_heard = context_.now;
   std::visit(
       [&](const auto& words) {
@@ -403,7 +407,11 @@ void Primary::trim_tape() {
 void Primary::pump(Peer& peer) {
   if (!peer.receives_records() || peer.stream_busy) return;
   send_from_tape(peer);
-  const Lsn on_disk = context_.facts.marks.written;
+  Lsn on_disk = context_.facts.marks.written;
+  if (const std::optional<Lsn> unknown = repair_.first()) {  // never beyond what can be sent
+    on_disk = std::min(on_disk, unknown->prev());
+    if (peer.cursor > on_disk) peer.progress_at = context_.now;
+  }
   const bool from_tape = !tape_.empty() && peer.cursor >= tape_.front().header.lsn;
   if (from_tape || peer.cursor > on_disk) return;
   // Reading and sending go on while what was sent before is being written there.
@@ -427,6 +435,10 @@ void Primary::pump(Peer& peer) {
 void Primary::on_log_streamed(const event::LogStreamed& done) {
   Peer* peer = session_of(done.peer, done.session);
   if (peer == nullptr || !peer->stream_busy) return;
+  if (!done.ok && repair_.has(peer->cursor)) {  // it waits for the payload
+    peer->stream_busy = false;
+    return;
+  }
   if (!done.ok) {
     close(*peer, SessionEnd::log_unreadable);
     return;

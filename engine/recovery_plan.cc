@@ -32,7 +32,6 @@ Plan recovery_plan(const PrimaryFacts& primary, const ReplicaFacts& replica) {
     if (!replica.marker->start) return full("marker without its start");
     return Plan{PlanKind::delta, *replica.marker->start, false, "a rebuild was interrupted"};
   }
-  if (replica.damage == Damage::unknown_records) return full("records without payload");
 
   const Lsn end = replica.marks.written;
   if (MUTANT(M32) && end == primary.log.end) {

@@ -52,11 +52,40 @@ void Replica::refuse(message::NackReason reason) {
   send(message::Nack{reason, context_.log.head().next(), context_.promised});
   stage_ = ReplicaStage::refused;
   barriers_.clear();
+  repair_.session_over(reply_.to);
+}
+
+// --- damage ---
+
+// The primary of this session is asked; what it cannot give, a rebuild brings.
+void Replica::repair() {
+  if (stage_ != ReplicaStage::streaming || repair_.done()) return;
+  if (repair_.refused_by(reply_.to)) return refuse(message::NackReason::unrepaired);
+  while (const RecordHeader* header = repair_.ask(reply_.to)) {
+    send(message::FetchRecord{*header, true});
+  }
+}
+
+void Replica::on(const message::FetchRecord& fetch) {
+  context_.emit(command::ServeRecord{link_, reply_, fetch.header, true});
+}
+
+void Replica::on(const message::RecordPayload& answer) { repair_.on_payload(reply_.to, answer); }
+
+void Replica::on(const message::FetchBlocks& fetch) {
+  const std::uint64_t size = context_.facts.size.value();
+  const bool inside = fetch.lba.value() <= size && fetch.blocks.value() <= size - fetch.lba.value();
+  if (stage_ == ReplicaStage::streaming && inside) {
+    context_.emit(command::ServeBlocks{link_, reply_, fetch.id, fetch.lba, fetch.blocks});
+  } else {
+    send(message::BlocksPayload{fetch.id, no_slot});
+  }
 }
 
 // --- sessions ---
 
 void Replica::end_session() {
+  if (stage_ != ReplicaStage::none) repair_.session_over(reply_.to);
   stage_ = ReplicaStage::none;
   greeting_.reset();
   barriers_.clear();
@@ -175,6 +204,7 @@ void Replica::advance(bool wants_rest) {
   maybe_withdraw(wants_rest);
   if (greeting_) accept_greeting();
   if (fence_) report_fence();
+  repair();
 }
 
 // --- fencing ---
@@ -225,9 +255,7 @@ bool Replica::admit(LinkId link, const message::Envelope& envelope) {
 
 void Replica::on_message(LinkId link, const message::Envelope& envelope,
                          const message::PeerMessage& message) {
-  Slot slot = no_slot;
-  if (const auto* append = std::get_if<message::Append>(&message)) slot = append->slot;
-  if (const auto* base = std::get_if<message::BaseBlocks>(&message)) slot = base->slot;
+  Slot slot = message::payload_slot(message);
   if (envelope.epoch < context_.promised) {
     ++context_.counters.stale_epoch;
     nack(link, envelope, message::NackReason::stale);
@@ -244,6 +272,7 @@ void Replica::on_message(LinkId link, const message::Envelope& envelope,
           if constexpr (requires { this->on(words); }) this->on(words);
         },
         message);
+    if (std::holds_alternative<message::RecordPayload>(message)) slot = no_slot;  // taken over
   }
   context_.drop(slot);
 }
@@ -295,6 +324,7 @@ void Replica::adopt_log(const ReplicaFacts& facts) {
   context_.facts.seen_revision = seen_revision;
   context_.log.adopt(context_.facts);
   attachments_.cut(context_.log.head());
+  repair_.cut(context_.log.head());
   flush_covers_ = context_.facts.marks.durable;
   context_.fold_limit = std::min(context_.fold_limit, context_.facts.marks.durable);
   held_stable_ = std::min(held_stable_, context_.log.head());
@@ -347,7 +377,8 @@ void Replica::take_record(const message::Append& append) {
   const bool inside = !changes_blocks(header.kind) ||
                       (header.lba.value() <= context_.facts.size.value() &&
                        header.blocks.value() <= context_.facts.size.value() - header.lba.value());
-  if (!inside || has_payload(header) != (append.slot != no_slot)) {
+  const bool lost = (header.flags & record_flag_lost) != 0;  // travels without its payload
+  if (!inside || (has_payload(header) && !lost) != (append.slot != no_slot)) {
     ++context_.counters.alarms;
     refuse(message::NackReason::refused);
     return;

@@ -11,6 +11,7 @@
 
 #include "engine/attachments.h"
 #include "engine/context.h"
+#include "engine/repair.h"
 
 namespace seawall {
 
@@ -28,8 +29,8 @@ const char* replica_stage_name(ReplicaStage stage);
 
 class Replica {
  public:
-  Replica(Context& context, Attachments& attachments)
-      : context_(context), attachments_(attachments) {}
+  Replica(Context& context, Attachments& attachments, Repair& repair)
+      : context_(context), attachments_(attachments), repair_(repair) {}
 
   void on_message(LinkId link, const message::Envelope& envelope,
                   const message::PeerMessage& message);
@@ -81,6 +82,9 @@ class Replica {
   void on(const message::BaseBlocks& blocks);
   void on(const message::BaseEnd& end);
   void on(const message::RebuildAccepted& accepted);
+  void on(const message::FetchRecord& fetch);
+  void on(const message::RecordPayload& answer);
+  void on(const message::FetchBlocks& fetch);
 
   bool admit(LinkId link, const message::Envelope& envelope);
   void accept_greeting();
@@ -90,6 +94,7 @@ class Replica {
   void adopt_log(const ReplicaFacts& facts);
   void learn(const std::optional<Lsn>& committed, const std::optional<Lsn>& stable);
   void fold();
+  void repair();
   void answer_barriers();
   void acknowledge();
   void maybe_complete_rebuild();
@@ -106,6 +111,7 @@ class Replica {
 
   Context& context_;
   Attachments& attachments_;
+  Repair& repair_;
 
   // The session.
   ReplicaStage stage_ = ReplicaStage::none;

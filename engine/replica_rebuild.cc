@@ -66,6 +66,7 @@ void Replica::on_prepared(const event::RebuildPrepared& done) {
   // The log they were folded from is gone; the disk has those of the base instead.
   attachments_.adopt(done.requests != nullptr ? *done.requests : RequestTables{});
   requests_digest_ = attachments_.tables().digest();
+  repair_.clear();
   adopt_log(*done.facts);
   CHECK(context_.facts.marker.has_value());
   if (stage_ != ReplicaStage::preparing || done.session != session_) return;

@@ -216,12 +216,12 @@ void Requests::on_read_done(const event::ReadDone& done) {
     if (read.token != done.token) continue;
     CHECK(read.issued);
     if (done.errc != Errc::ok) {
-      const Asker asker = read.asker;
-      reads_.erase_at(i);
       context_.drop(done.slot);
-      answer(asker, ClientStatus::io_error, primary_.position_seen(), no_slot);
+      const bool bad = done.errc == Errc::corrupt || done.errc == Errc::io_error;
+      if (!bad || !primary_.repair_read(read.token, read.lba, read.blocks)) fail_read(i);
       return;
     }
+    primary_.read_is_over(read.token);
     read.ready = true;
     read.slot = done.slot;
     // The disk may have shown a record that was appended meanwhile and is not committed.
@@ -230,6 +230,27 @@ void Requests::on_read_done(const event::ReadDone& done) {
     return;
   }
   context_.drop(done.slot);  // nobody waits any more
+}
+
+void Requests::fail_read(std::size_t index) {
+  const Asker asker = reads_[index].asker;
+  reads_.erase_at(index);
+  answer(asker, ClientStatus::io_error, primary_.position_seen(), no_slot);
+}
+
+void Requests::on_unreadable(std::uint64_t token) {
+  for (std::size_t i = 0; i < reads_.size(); ++i) {
+    if (reads_[i].token == token) return fail_read(i);
+  }
+}
+
+bool Requests::read_again(std::uint64_t token) {
+  for (OpenRead& read : reads_) {
+    if (read.token != token) continue;
+    issue(read);
+    return true;
+  }
+  return false;
 }
 
 void Requests::finish_read(std::size_t index) {

@@ -28,6 +28,8 @@ class Requests {
 
   void on_asked(LinkId link, const ClientRequest& request);
   void on_read_done(const event::ReadDone& done);
+  void on_unreadable(std::uint64_t token);       // no replica has these blocks
+  bool read_again(std::uint64_t token);          // false: nobody waits for it any more
   // Lets go what a moved watermark, a lease or room in the log allows.
   void release();
   // A newer connection, or none: what the older one asked gets no answer; records keep their place.
@@ -97,6 +99,7 @@ class Requests {
   void append(LinkId link, const ClientRequest& request);
   void issue(OpenRead& read);
   void finish_read(std::size_t index);
+  void fail_read(std::size_t index);
   void release_records();
   void release_flushes();
   void release_reads();

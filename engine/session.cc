@@ -20,6 +20,7 @@ SessionRule rule_of(SessionEnd end) {
     case SessionEnd::refused: return {.wait = Duration{200}};
     case SessionEnd::wrong_incarnation: return {.alarm = true, .wait = Duration{10'000}};
     case SessionEnd::marker: return {.wait = Duration{10}};
+    case SessionEnd::unrepaired: return {.escalate = true, .wait = Duration{10}};
     case SessionEnd::log_unreadable: return {.escalate = true, .wait = Duration{10}};
     case SessionEnd::base_failed: return {.escalate = true, .wait = Duration{1'000}};
     case SessionEnd::not_equal: return {.escalate = true, .alarm = true, .wait = Duration{1'000}};
@@ -45,6 +46,7 @@ const char* session_end_name(SessionEnd end) {
     case SessionEnd::refused: return "refused";
     case SessionEnd::wrong_incarnation: return "another incarnation";
     case SessionEnd::marker: return "carries a marker";
+    case SessionEnd::unrepaired: return "records without payload";
     case SessionEnd::log_unreadable: return "log not readable here";
     case SessionEnd::base_failed: return "base not readable here";
     case SessionEnd::not_equal: return "rebuild not equal";

@@ -110,6 +110,7 @@ enum class SessionEnd : std::uint8_t {
   refused,
   wrong_incarnation,
   marker,
+  unrepaired,          // it lacks payloads that its primary cannot give
   log_unreadable,      // a record that the stream owes is trimmed or cannot be read here
   base_failed,
   not_equal,           // count or digest of a rebuild differ

@@ -70,6 +70,16 @@ const char* record_kind_name(RecordKind kind) {
   return "?";
 }
 
+const char* fetch_result_name(message::FetchResult result) {
+  switch (result) {
+    case message::FetchResult::found: return "found";
+    case message::FetchResult::lost: return "lost";
+    case message::FetchResult::none: return "none";
+    case message::FetchResult::busy: return "busy";
+  }
+  return "?";
+}
+
 const char* nack_reason_name(message::NackReason reason) {
   switch (reason) {
     case message::NackReason::gap: return "gap";
@@ -80,6 +90,7 @@ const char* nack_reason_name(message::NackReason reason) {
     case message::NackReason::refused: return "refused";
     case message::NackReason::wrong_incarnation: return "wrong_incarnation";
     case message::NackReason::marker: return "marker";
+    case message::NackReason::unrepaired: return "unrepaired";
   }
   return "?";
 }

@@ -55,6 +55,7 @@ void render(TraceWriter& out, const ReplicaFacts& facts);
 const char* client_op_name(ClientOp op);
 const char* client_status_name(ClientStatus status);
 const char* record_kind_name(RecordKind kind);
+const char* fetch_result_name(message::FetchResult result);
 const char* nack_reason_name(message::NackReason reason);
 
 }  // namespace seawall

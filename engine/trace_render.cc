@@ -84,6 +84,19 @@ void words(Out& out, const message::BaseEnd& m) { out << "BaseEnd count=" << m.c
 void words(Out& out, const message::RebuildComplete& m) {
   out << "RebuildComplete count=" << m.count << " durable=" << m.durable;
 }
+void words(Out& out, const message::FetchRecord& m) {
+  out << "FetchRecord " << Position{m.header.term, m.header.lsn};
+}
+void words(Out& out, const message::RecordPayload& m) {
+  out << "RecordPayload " << Position{m.header.term, m.header.lsn} << " "
+      << fetch_result_name(m.result);
+}
+void words(Out& out, const message::FetchBlocks& m) {
+  out << "FetchBlocks #" << m.id << " lba=" << m.lba.value() << "+" << m.blocks.value();
+}
+void words(Out& out, const message::BlocksPayload& m) {
+  out << "BlocksPayload #" << m.id << (m.slot == no_slot ? " unreadable" : "");
+}
 void words(Out& out, const message::RebuildAccepted& m) {
   out << "RebuildAccepted required=" << m.required;
 }
@@ -161,6 +174,16 @@ void words(Out& out, const event::BaseWritten& e) {
   out << "BaseWritten #" << e.sequence << " ok=" << e.ok;
 }
 void words(Out& out, const event::BaseFlushed& e) { out << "BaseFlushed ok=" << e.ok; }
+void words(Out& out, const event::LogRepaired& e) {
+  out << "LogRepaired ok=" << e.ok << " left=" << e.unknown.size();
+}
+void words(Out& out, const event::RecordUnknown& e) {
+  out << "RecordUnknown " << Position{e.header.term, e.header.lsn};
+}
+void words(Out& out, const event::BlocksRepaired& e) {
+  out << "BlocksRepaired #" << e.id << " any=" << e.any;
+}
+void words(Out& out, const event::LostByWord&) { out << "LostByWord"; }
 void words(Out& out, const event::ClientOpened& e) {
   out << "ClientOpened attachment=" << e.attach.attachment.value()
       << " connection=" << e.attach.connection.value();
@@ -202,6 +225,21 @@ void words(Out& out, const command::Send& c) {
   words(out, SessionId{c.envelope.epoch, c.envelope.session});
   out << " ";
   render(out, c.message);
+}
+void words(Out& out, const command::ServeRecord& c) {
+  out << "ServeRecord " << Position{c.header.term, c.header.lsn};
+}
+void words(Out& out, const command::ServeBlocks& c) {
+  out << "ServeBlocks #" << c.id << " lba=" << c.lba.value() << "+" << c.blocks.value();
+}
+void words(Out& out, const command::RepairLog& c) {
+  out << "RepairLog";
+  for (const command::RepairPiece& piece : c.pieces) {
+    out << " " << piece.lsn << (piece.slot == no_slot ? "(lost)" : "");
+  }
+}
+void words(Out& out, const command::RepairBlocks& c) {
+  out << "RepairBlocks #" << c.id << " lba=" << c.lba.value() << "+" << c.blocks.value();
 }
 void words(Out& out, const command::StreamLog& c) {
   out << "StreamLog to=" << c.peer << " " << c.from << ".." << c.upto;

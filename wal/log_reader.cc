@@ -3,8 +3,10 @@
 // buffer.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/mutant.h"
 #include "wal/crc32c.h"
 #include "wal/store_impl.h"
 
@@ -48,7 +50,6 @@ void StoreImpl::pump_log_reads() {
 void StoreImpl::end_log_read(LogReadContext& context, Errc result) {
   LogReadOp& request = *context.request;
   request.result = result;
-  if (result != Errc::ok) request.count = 0;
   context.request = nullptr;
   free_log_reads_.push_back(&context);
   request.done(request);
@@ -68,6 +69,7 @@ void StoreImpl::start_log_read(LogReadContext& context) {
   context.payload_read =
       request.from == context.batch.first_lsn && payload > 0 && payload <= request.into.size();
   context.take_records = 0;
+  context.careful = false;
   context.op.kind = Op::Kind::read;
   context.op.file = log_.slot(context.slot).file;
   context.op.offset = log_.offset_of(context.batch.place);
@@ -101,6 +103,7 @@ bool StoreImpl::plan_log_read(LogReadContext& context) {
     }
     if (record.header.lsn > request.upto || context.take_records == request.headers.size()) break;
     if (context.take_blocks + blocks > room) break;
+    if (context.careful && context.take_records > 0) break;
     if (!plan_log_parts(context, record)) break;
     request.headers[context.take_records++] = record.header;
     std::copy(record.crcs.begin(), record.crcs.end(),
@@ -149,10 +152,7 @@ void StoreImpl::on_log_part(Op& op) {
   if (op.result < 0) context.error = op.result;
   if (--context.running > 0) return;
   store.return_base_ticket(context.epoch);
-  if (context.error < 0) {
-    context.take_records = 0;
-    return store.end_log_read(context, Errc::io_error);
-  }
+  if (context.error < 0) return store.on_log_unreadable(context);
   store.deliver_log_read(context);
 }
 
@@ -171,8 +171,8 @@ void StoreImpl::on_log_read(Op& op) {
   LogReadContext& context = *static_cast<LogReadContext*>(op.owner);
   StoreImpl& store = *context.store;
   --store.log_.slot(context.slot).reads;
-  if (op.result < 0) return store.end_log_read(context, Errc::io_error);
   const bool second = context.take_records > 0;
+  if (op.result < 0) return store.on_log_unreadable(context);
   if (!second && !store.plan_log_read(context)) return;
   if (context.part_count > 0) return store.read_log_parts(context);
   if (!second && !context.payload_read && context.take_blocks > 0) {
@@ -181,16 +181,49 @@ void StoreImpl::on_log_read(Op& op) {
   store.deliver_log_read(context);
 }
 
+// The first record that was asked for has no payload here: it is named, and remembered.
+void StoreImpl::end_unknown(LogReadContext& context) {
+  context.request->count = 1;
+  note_unknown(context.request->headers[0]);
+  end_log_read(context, Errc::corrupt);
+}
+
+// A bad sector somewhere: the header alone, then one record at a time, tell which one has it.
+void StoreImpl::on_log_unreadable(LogReadContext& context) {
+  const bool header_alone = !context.payload_read;
+  if (context.careful || (header_alone && context.take_records == 0)) {
+    const bool named = std::exchange(context.take_records, 0) > 0;
+    return named ? end_unknown(context) : end_log_read(context, Errc::io_error);
+  }
+  context.careful = true;
+  context.payload_read = false;
+  context.take_records = 0;
+  context.op.offset = log_.offset_of(context.batch.place);
+  context.iov[0] =
+      iovec{context.header.data(), std::size_t{context.batch.header_blocks} * block_bytes};
+  context.op.iov_count = 1;
+  ++log_.slot(context.slot).reads;
+  disk_.submit(context.op);
+}
+
 void StoreImpl::deliver_log_read(LogReadContext& context) {
   LogReadOp& request = *context.request;
-  for (std::uint32_t i = 0; i < context.take_blocks; ++i) {
-    if (crc32c_block(request.into.data() + std::size_t{i} * block_bytes) != request.crcs[i]) {
-      context.take_records = 0;
-      return end_log_read(context, Errc::corrupt);
+  const std::uint32_t records = std::exchange(context.take_records, 0);
+  std::uint32_t block = 0;
+  for (std::uint32_t i = 0; i < records; ++i) {
+    const RecordHeader& header = request.headers[i];
+    const std::uint64_t blocks = has_payload(header) ? header.blocks.value() : 0;
+    bool good = true;
+    for (std::uint64_t b = 0; b < blocks; ++b, ++block) {
+      const std::byte* bytes = request.into.data() + std::size_t{block} * block_bytes;
+      good = good && (crc32c_block(bytes) == request.crcs[block] || MUTANT(M69));
     }
+    if (good || (header.flags & record_flag_lost) != 0) continue;
+    request.count = i;  // what is before it is good
+    if (i > 0) return end_log_read(context, Errc::ok);
+    return end_unknown(context);
   }
-  request.count = context.take_records;
-  context.take_records = 0;
+  request.count = records;
   end_log_read(context, Errc::ok);
 }
 

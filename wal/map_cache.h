@@ -88,6 +88,11 @@ class MapCache {
 
   // The page when it is here; else nullptr, and its read is on the way (or waits for room).
   MapPage* get(std::uint64_t number);
+  // The page, if it is here and readable; never asks for it.
+  MapPage* loaded(std::uint64_t number) {
+    MapPage* page = find(number);
+    return page != nullptr && page->ready && !page->failed ? page : nullptr;
+  }
   void wait(MapWaiter& waiter);
   [[nodiscard]] bool loading() const { return loads_running_ > 0; }
   // True when no page can be brought in because all are changed or pinned.

@@ -193,7 +193,8 @@ Status StoreImpl::load_log(bool power_loss) {
     return make_error(Errc::corrupt, "two records of the log name the same extent");
   }
   broken_ = recovered_.broken;
-  first_unknown_ = recovered_.first_unknown;
+  unknown_ = recovered_.unknown;
+  note_first_unknown();
   facts_.damage = recovered_.damage;
   if (loader.foreign_base || has_flag(super_, super_flag_base_untrusted)) {
     facts_.damage = Damage::base_untrusted;
@@ -250,6 +251,7 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
     }
   }
   if (options_.after_failure) TRY(rewrite_unproven());
+  TRY(restore_headers());
   TRY(sync_log());
   if (!broken_ && !recovered_.restart) {  // all of it is durable now, what is unknown included
     super_next_.durable_lsn = recovered_.end.value();
@@ -310,6 +312,25 @@ Status StoreImpl::rewrite_unproven() {
     // A payload that cannot be read stays what it is: unknown.
     if (!disk_.read(file, log_.offset_of(batch.place), bytes)) continue;
     TRY(disk_.write(file, log_.offset_of(batch.place), bytes));
+    TRY(rewrite_extents(batch, bytes));
+  }
+  return ok();
+}
+
+// The payload of the large writes of a batch.
+Status StoreImpl::rewrite_extents(const BatchPlace& batch, std::span<const std::byte> bytes) {
+  BatchView view;
+  const SegmentId id = log_.slot(log_.slot_of(batch.place)).header.id;
+  const std::uint32_t block = batch.place % layout_.segment_blocks();
+  if (!BatchView::open(bytes, options_.incarnation, &id, block, view)) return ok();
+  AlignedBuffer extent(layout_.extent_bytes);
+  BatchView::Record record;
+  for (auto cursor = view.begin(); view.next(cursor, record);) {
+    for (const std::uint32_t number : record.extents) {
+      const std::uint64_t offset = std::uint64_t{number} * layout_.extent_bytes;
+      if (!disk_.read(base_file_, offset, extent.span())) continue;
+      TRY(disk_.write(base_file_, offset, extent.span()));
+    }
   }
   return ok();
 }

@@ -33,6 +33,7 @@ namespace {
 struct Candidate {
   std::uint32_t slot = 0;
   SegmentHeader header;
+  bool rebuilt = false;  // from its first batch: the header block is bad
 };
 
 class Walk {
@@ -45,6 +46,7 @@ class Walk {
 
  private:
   Status read_headers();
+  void rebuild_header(std::uint32_t slot);
   void choose_lineage();
   void walk_segments();
   bool walk_segment(std::size_t at);  // true: go on with the next number
@@ -102,10 +104,27 @@ Status Walk::read_headers() {
         out_.last_version = std::max(out_.last_version, header.id.version);
         segments_.push_back(Candidate{slot, header});
         break;
-      default: break;
+      case HeaderState::bad:
+      case HeaderState::unreadable: rebuild_header(slot); break;
+      case HeaderState::empty: break;
     }
   }
   return ok();
+}
+
+// The first batch of a segment says all that its header did; the chain decides whether it counts.
+void Walk::rebuild_header(std::uint32_t slot) {
+  AlignedBuffer blocks(batch_header_blocks_max * block_bytes);
+  if (!in_.disk.read(in_.files[slot], block_bytes, blocks.span())) return;
+  BatchView batch;
+  if (!BatchView::open(blocks.span(), in_.incarnation, nullptr, 1, batch)) return;
+  SegmentHeader header;
+  header.id = SegmentId{batch.head().number, batch.head().segment_version};
+  header.first_lsn = batch.first_lsn();
+  header.chain_before = batch.head().chain_before;
+  out_.last_number = std::max(out_.last_number, header.id.number);
+  out_.last_version = std::max(out_.last_version, header.id.version);
+  segments_.push_back(Candidate{slot, header, true});
 }
 
 // Of one number the highest version counts; a later number of a lower version was given up by the
@@ -163,7 +182,8 @@ bool Walk::payload_verifies(const BatchView& batch, std::uint32_t block, bool& r
   BatchView::Record record;
   bool good = true;
   for (auto cursor = batch.begin(); batch.next(cursor, record);) {
-    if (!payload_verifies(record, block, readable)) good = false;
+    const bool lost = (record.header.flags & record_flag_lost) != 0;  // nobody has it: known
+    if (!lost && !payload_verifies(record, block, readable)) good = false;
   }
   return good;
 }
@@ -261,11 +281,14 @@ void Walk::bad_payload(std::uint32_t slot, std::uint32_t block, const BatchView&
     return;
   }
   BatchView::Record record;
-  for (auto cursor = batch.begin(); batch.next(cursor, record) && !out_.first_unknown;) {
+  for (auto cursor = batch.begin(); batch.next(cursor, record);) {
+    if (record.header.lsn <= Lsn(in_.super.applied_lsn)) continue;  // the base has it
+    if ((record.header.flags & record_flag_lost) != 0) continue;
     bool ignored = true;
-    if (!payload_verifies(record, block, ignored)) out_.first_unknown = record.header.lsn;
+    if (payload_verifies(record, block, ignored)) continue;
+    if (out_.unknown.size() < unknown_listed_max) out_.unknown.push_back(record.header);
+    out_.damage = Damage::unknown_records;
   }
-  out_.damage = Damage::unknown_records;
   accept(slot, block, batch);
 }
 
@@ -322,8 +345,13 @@ void Walk::end_here(std::size_t at, std::uint32_t block, bool in_segment) {
 }
 
 bool Walk::walk_segment(std::size_t at) {
-  const Candidate& segment = segments_[at];
+  Candidate& segment = segments_[at];
   image_.load(in_.disk, in_.files[segment.slot]);
+  if (segment.rebuilt) {
+    segment.header.term = out_.term;
+    out_.rebuilt.emplace_back(segment.slot, segment.header);
+    find(Case::C, segment.slot, 0, "a segment header was bad, its first batch has it");
+  }
   visitor_.on_segment(segment.slot, segment.header);
   out_.tail = segment.slot;
   out_.tail_block = 1;

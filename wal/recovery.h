@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/base/facts.h"
@@ -77,6 +78,8 @@ class LogVisitor {
   virtual void on_batch(std::uint32_t slot, std::uint32_t block, const BatchView& batch) = 0;
 };
 
+inline constexpr std::size_t unknown_listed_max = 1024;
+
 struct RecoveryInput {
   Disk& disk;
   std::span<const FileId> files;  // by slot
@@ -95,7 +98,8 @@ struct Recovered {
   Term evidence_term;    // greatest term seen anywhere
   Damage damage = Damage::none;
   std::optional<Floor> floor;  // to be stored before anybody acts
-  std::optional<Lsn> first_unknown;
+  std::vector<RecordHeader> unknown;  // beyond `applied`, oldest first, at most unknown_listed_max
+  std::vector<std::pair<std::uint32_t, SegmentHeader>> rebuilt;  // slots whose header block is bad
   bool broken = false;                // the chain is damaged: no append before rewind or rebuild
   bool restart = false;               // nothing of the log is left: it begins anew behind `applied`
   std::optional<std::uint32_t> tail;  // slot of the segment that holds `end`

@@ -63,6 +63,9 @@ Status StoreImpl::copy_batch(const BatchPlace& place, std::uint32_t to, const Se
   head.payload_blocks = 0;
   BatchView::Record record;
   for (auto cursor = view.begin(); view.next(cursor, record) && record.header.lsn <= end;) {
+    if (std::find(lost_marks_.begin(), lost_marks_.end(), record.header.lsn) != lost_marks_.end()) {
+      record.header.flags |= record_flag_lost;
+    }
     used = put_record(header.span(), used, record.header, record.crcs, record.extents);
     ++head.count;
     if (record.extents.empty()) {

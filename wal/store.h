@@ -85,7 +85,9 @@ struct LogReadOp {
   std::span<RecordHeader> headers;  // out
   std::span<std::uint32_t> crcs;    // out: of all payload blocks, in order
   std::uint32_t count = 0;          // records delivered (>= 1 unless result is an error)
-  Errc result = Errc::ok;           // not_found: trimmed; corrupt: payload unknown
+  // not_found: trimmed; corrupt: the payload of the first record is unreadable (count is 1, and
+  // headers[0] names it), or with a count of 0 the place itself is.
+  Errc result = Errc::ok;
   void (*done)(LogReadOp&) = nullptr;
   void* owner = nullptr;
   std::uintptr_t scratch[8] = {};
@@ -128,6 +130,12 @@ struct FoldedPoint {
   std::uint64_t chain = 0;  // chain at lsn
 };
 
+// The payload of one unknown record; none: nobody has it, the record is lost.
+struct RecordRepair {
+  Lsn lsn;
+  std::span<const std::byte> payload;
+};
+
 struct StoreStats {
   std::uint64_t batches = 0, records = 0, flushes = 0, log_bytes = 0, base_bytes = 0,
                 checkpoints = 0, super_writes = 0;
@@ -146,6 +154,10 @@ class Store {
   // The request tables as opening, a rewind or the preparation of a rebuild left them: those of the
   // super block, as of `applied`, and the retained log folded on top. Later records are not in it.
   virtual const RequestTables& requests() const = 0;
+  // Records whose header verifies and whose payload does not, oldest first, at most unknown_max: what
+  // the opening found beyond `applied`, and what read_log() has come upon since.
+  static constexpr std::size_t unknown_max = 1024;
+  virtual std::span<const RecordHeader> unknown() const { return {}; }
   virtual StoreStats stats() const = 0;
   virtual FoldedPoint folded() const = 0;
 
@@ -194,6 +206,12 @@ class Store {
                                           const std::optional<Floor>& floor, Term cut_term,
                                           std::uint64_t cut_chain, const TermTable& terms,
                                           const RequestTables& requests) = 0;
+  // Bytes that fit the record's CRCs go where bad ones are; what does not fit is left out. A lost
+  // record gets its flag in a fresh segment. Durable, read back and verified; unknown() is new.
+  virtual Status repair_log_blocking(std::span<const RecordRepair> repairs) = 0;
+  // Each block that fits our own CRC (of log or map) goes where a bad one is. Returns how many
+  // fitted: they can be read now.
+  virtual Result<std::size_t> repair_blocks_blocking(Lba lba, std::span<const std::byte> blocks) = 0;
   virtual Status close_blocking(bool clean) = 0;
 };
 

@@ -125,6 +125,7 @@ struct LogReadContext {
   std::uint32_t take_blocks = 0;
   std::uint32_t take_records = 0;
   bool payload_read = false;
+  bool careful = false;  // something was unreadable: one record at a time
 };
 
 enum class FoldStage : std::uint8_t {
@@ -223,6 +224,7 @@ class StoreImpl final : public Store {
 
   const ReplicaFacts& facts() const override { return facts_; }
   const RequestTables& requests() const override { return requests_; }
+  std::span<const RecordHeader> unknown() const override { return unknown_; }
   StoreStats stats() const override { return stats_; }
   FoldedPoint folded() const override;
   bool append(const RecordHeader& header, std::span<const std::byte> payload,
@@ -250,6 +252,8 @@ class StoreImpl final : public Store {
   Status prepare_rebuild_blocking(const RebuildMarker& marker, const std::optional<Floor>& floor,
                                   Term cut_term, std::uint64_t cut_chain, const TermTable& terms,
                                   const RequestTables& requests) override;
+  Status repair_log_blocking(std::span<const RecordRepair> repairs) override;
+  Result<std::size_t> repair_blocks_blocking(Lba lba, std::span<const std::byte> blocks) override;
   Status close_blocking(bool clean) override;
 
  private:
@@ -326,6 +330,8 @@ class StoreImpl final : public Store {
   void read_log_parts(LogReadContext& context);
   static void on_log_part(Op& op);
   void deliver_log_read(LogReadContext& context);
+  void end_unknown(LogReadContext& context);
+  void on_log_unreadable(LogReadContext& context);
   void end_log_read(LogReadContext& context, Errc result);
 
   // --- super_queue.cc ---
@@ -409,6 +415,29 @@ class StoreImpl final : public Store {
   static void on_flush_base(Op& op);
   void base_pages_written();
 
+  // --- repair.cc ---
+  Status repair_records(std::span<const RecordRepair> repairs);
+  Status mark_lost();
+  Status restore_headers();
+  struct RecordPlace {
+    struct Piece {
+      FileId file = no_file;
+      std::uint64_t offset = 0;
+      std::size_t bytes = 0;
+    };
+    std::vector<Piece> pieces;  // of its payload: in the segment, or extents of the base
+    std::vector<std::uint32_t> crcs;
+  };
+  Result<RecordPlace> place_of(Lsn lsn);
+  struct BlockPlace {
+    FileId file = no_file;
+    std::uint64_t offset = 0;
+    std::uint32_t crc = 0;
+  };
+  std::optional<BlockPlace> place_of(Lba lba);
+  void note_unknown(const RecordHeader& header);
+  void note_first_unknown();
+
   // --- open.cc, rewind.cc ---
   Status open_files();
   Status load_log(bool power_loss);
@@ -421,6 +450,7 @@ class StoreImpl final : public Store {
   Result<std::uint32_t> fresh_slot(std::vector<std::uint32_t>& clear);
   Status sync_log();
   Status rewrite_unproven();
+  Status rewrite_extents(const BatchPlace& batch, std::span<const std::byte> bytes);
   Status sweep_aborted();
   Status rewind_log(Lsn to);
   Status end_exclusive(Status status);
@@ -451,7 +481,9 @@ class StoreImpl final : public Store {
   bool failure_told_ = false;
   bool quiescing_ = false;
   bool broken_ = false;  // the chain is damaged: nothing is appended
-  std::optional<Lsn> first_unknown_;
+  std::vector<RecordHeader> unknown_;  // by lsn; sized at open
+  std::optional<Lsn> first_unknown_;   // of those, beyond `applied`: nothing is folded over it
+  std::vector<Lsn> lost_marks_;        // get the flag while a segment is copied
   Recovered recovered_;  // what the last walk over the log found
   Instant now_;
 

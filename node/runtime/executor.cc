@@ -18,7 +18,9 @@ constexpr bool touches_store =
     std::is_same_v<T, command::FreezeBase> || std::is_same_v<T, command::SendBase> ||
     std::is_same_v<T, command::ThawBase> || std::is_same_v<T, command::PrepareRebuild> ||
     std::is_same_v<T, command::WriteBase> || std::is_same_v<T, command::FlushBase> ||
-    std::is_same_v<T, command::ReadData>;
+    std::is_same_v<T, command::ReadData> || std::is_same_v<T, command::ServeRecord> ||
+    std::is_same_v<T, command::ServeBlocks> || std::is_same_v<T, command::RepairLog> ||
+    std::is_same_v<T, command::RepairBlocks>;
 
 }  // namespace
 
@@ -33,6 +35,7 @@ Executor::Executor(Shard& shard, Self self, wal::Store& store, LinkTable& links,
       log_(shard.pool, store),
       stream_(shard, links, store, sink),
       base_(shard, links, store, sink),
+      repair_(shard, links, store),
       reads_(std::make_unique<ObjectPool<Read, reads_max>>()) {}
 
 Executor::~Executor() = default;
@@ -57,11 +60,25 @@ void Executor::carry_out(const Command& command) {
   std::visit([this](const auto& c) { on(c); }, command);
 }
 
+std::vector<SlotRef> Executor::references(const command::RepairLog& repair) {
+  std::vector<SlotRef> slots;
+  for (const command::RepairPiece& piece : repair.pieces) {
+    if (piece.slot == no_slot) continue;
+    shard_.pool.ref(piece.slot);
+    slots.emplace_back(shard_.pool, piece.slot);
+  }
+  return slots;
+}
+
 void Executor::hold(const Command& command) {
-  Held held{command, {}, nullptr, nullptr};
+  Held held{command, {}, nullptr, nullptr, {}};
   Slot slot = no_slot;
   if (const auto* append = std::get_if<command::AppendLog>(&command)) slot = append->slot;
   if (const auto* write = std::get_if<command::WriteBase>(&command)) slot = write->blocks.slot;
+  if (const auto* repair = std::get_if<command::RepairBlocks>(&command)) slot = repair->slot;
+  if (const auto* repair = std::get_if<command::RepairLog>(&command)) {
+    held.pieces = references(*repair);
+  }
   if (slot != no_slot) {
     shard_.pool.ref(slot);
     held.slot = SlotRef(shard_.pool, slot);
@@ -164,6 +181,42 @@ void Executor::on(const command::PrepareRebuild& c) {
       });
 }
 
+// --- damage ---
+
+void Executor::on(const command::RepairLog& c) {
+  auto slots = std::make_shared<std::vector<SlotRef>>(references(c));
+  std::vector<wal::RecordRepair> repairs;
+  for (const command::RepairPiece& piece : c.pieces) {
+    std::span<const std::byte> payload;
+    if (piece.slot != no_slot) payload = shard_.pool.bytes(piece.slot);
+    repairs.push_back({piece.lsn, payload});
+  }
+  begin_exclusive([this, repairs] { return store_.repair_log_blocking(repairs); },
+                  [this, slots](Status status) {
+                    slots->clear();
+                    sink_.feed(event::LogRepaired{status.has_value(), store_.facts().damage,
+                                                  store_.unknown()});
+                  });
+}
+
+void Executor::on(const command::RepairBlocks& c) {
+  shard_.pool.ref(c.slot);
+  auto slot = std::make_shared<SlotRef>(shard_.pool, c.slot);
+  auto any = std::make_shared<bool>(false);
+  const std::span<const std::byte> bytes = shard_.pool.bytes(c.slot);
+  begin_exclusive(
+      [this, any, bytes, lba = c.lba]() -> Status {
+        const Result<std::size_t> repaired = store_.repair_blocks_blocking(lba, bytes);
+        if (!repaired.has_value()) return repaired.error();
+        *any = *repaired > 0;
+        return ok();
+      },
+      [this, slot, any, id = c.id](Status) {
+        slot->reset();
+        sink_.feed(event::BlocksRepaired{id, *any});
+      });
+}
+
 // --- clients ---
 
 void Executor::on(const command::AttachReply& c) {
@@ -260,6 +313,7 @@ void Executor::turn(Instant now) {
     log_.retry();
     stream_.turn(now);
     base_.turn(now);
+    repair_.turn();
   } else if (exclusive_->stage == Exclusive::Stage::quiescing) {
     stream_.turn(now);  // what was with the Store before still ends
     base_.turn(now);
@@ -271,7 +325,7 @@ void Executor::turn(Instant now) {
 }
 
 bool Executor::store_rests() const {
-  return reads_->in_use() == 0 && !stream_.reading() && !base_.busy() && store_.idle();
+  return reads_->in_use() == 0 && !repair_.reading() && !stream_.reading() && !base_.busy() && store_.idle();
 }
 
 void Executor::begin_exclusive(std::function<Status()> work,
@@ -330,6 +384,7 @@ std::optional<Instant> Executor::wake_at(Instant now) const {
   if (!reads_done_.empty()) at(now);
   // Memory and link room come without an event of this volume: look again soon.
   const bool short_of_room = !reads_waiting_.empty() || stream_.waiting() || base_.waiting() ||
+                             repair_.waiting() ||
                              log_.held() > 0 || exclusive_ != nullptr;
   if (short_of_room) at(now + Duration{2});
   return earliest;

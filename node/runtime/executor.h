@@ -20,6 +20,7 @@
 #include "node/runtime/link_table.h"
 #include "node/runtime/log_lane.h"
 #include "node/runtime/peer_dialer.h"
+#include "node/runtime/repair_lane.h"
 #include "node/runtime/shard.h"
 #include "node/runtime/stream_lane.h"
 
@@ -69,6 +70,7 @@ class Executor {
     SlotRef slot;
     std::unique_ptr<TermTable> terms;
     std::unique_ptr<RequestTables> requests;
+    std::vector<SlotRef> pieces;  // of a RepairLog
   };
   struct Exclusive {
     enum class Stage : std::uint8_t { quiescing, running, done };
@@ -97,6 +99,10 @@ class Executor {
   void on(const command::PrepareRebuild& c);
   void on(const command::WriteBase& c);
   void on(const command::FlushBase& c);
+  void on(const command::ServeRecord& c) { repair_.serve(c); }
+  void on(const command::ServeBlocks& c) { repair_.serve(c); }
+  void on(const command::RepairLog& c);
+  void on(const command::RepairBlocks& c);
   void on(const command::AttachReply& c);
   void on(const command::Complete& c);
   void on(const command::ReadData& c);
@@ -110,6 +116,7 @@ class Executor {
 
   void carry_out(const Command& command);
   void hold(const Command& command);
+  std::vector<SlotRef> references(const command::RepairLog& repair);
   void begin_exclusive(std::function<Status()> work, std::function<void(Status)> then);
   void turn_exclusive();
   void release_held();
@@ -126,6 +133,7 @@ class Executor {
   LogLane log_;
   StreamLane stream_;
   BaseLane base_;
+  RepairLane repair_;
   std::unique_ptr<ObjectPool<Read, reads_max>> reads_;
   GrowingRing<Read*> reads_done_{16, reads_max};
   GrowingRing<command::ReadData> reads_waiting_{16, reads_waiting_max};

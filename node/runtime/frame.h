@@ -31,6 +31,7 @@ enum class FrameType : std::uint8_t {
   client_attach = 32, client_attach_reply = 33, client_read = 34, client_write = 35,
   client_flush = 36, client_discard = 37, client_zero = 38, client_done = 39,
   who_is_primary = 40, primary_is = 41,
+  fetch_record = 42, record_payload = 43, fetch_blocks = 44, blocks_payload = 45,
 };
 
 struct FrameHeader {

@@ -1,5 +1,10 @@
 #include "node/runtime/log_lane.h"
 
+#include <array>
+
+#include "engine/base/limits.h"
+#include "wal/crc32c.h"
+
 namespace seawall::runtime {
 
 LogLane::LogLane(BufferPool& pool, wal::Store& store)
@@ -7,9 +12,30 @@ LogLane::LogLane(BufferPool& pool, wal::Store& store)
 
 LogLane::~LogLane() { forget_beyond(Lsn{}); }
 
+namespace {
+
+// A lost record came without payload: bytes that fit no CRC stand for it, so its blocks cannot be
+// read until they are written again.
+struct Nothing {
+  Nothing() { crcs.fill(~wal::crc32c_zero_block); }
+  alignas(limits::block_bytes) std::array<std::byte, limits::record_bytes_max> bytes{};
+  std::array<std::uint32_t, limits::record_blocks_max> crcs;
+};
+const Nothing& nothing() {
+  static const Nothing it;
+  return it;
+}
+
+}  // namespace
+
 bool LogLane::offer(const RecordHeader& header, Slot slot) {
   std::span<const std::byte> payload;
   std::span<const std::uint32_t> crcs;
+  if (slot == no_slot && has_payload(header)) {
+    CHECK((header.flags & record_flag_lost) != 0);
+    payload = std::span(nothing().bytes).first(payload_bytes(header).value());
+    crcs = std::span(nothing().crcs).first(header.blocks.value());
+  }
   if (slot != no_slot) {
     payload = pool_.bytes(slot);
     crcs = pool_.crcs(slot);

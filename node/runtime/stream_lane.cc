@@ -88,6 +88,9 @@ void StreamLane::finish(Stream& stream, Instant now) {
     CHECK(stream.op.count <= records_max);
     upto = queue_frames(stream, now);
   }
+  // The record that could not be read is named first: somebody else may have its payload.
+  const bool named = stream.op.result == Errc::corrupt && stream.op.count == 1;
+  if (named) sink_.feed(event::RecordUnknown{stream.headers[0]});
   stream.buffer.reset();
   if (ok && upto < command.from) {  // the pool is full: once more, later
     stream.stage = Stage::waiting;

@@ -80,7 +80,7 @@ void VolumeHost::on_opened() {
                                          Executor::Self{options_.volume, options_.replica},
                                          *store_, links_, dialer_, *this);
   state_ = State::open;
-  feed(event::Opened{&store_->facts(), &store_->requests()});
+  feed(event::Opened{&store_->facts(), &store_->requests(), store_->unknown()});
   take_early_control();
   if (remove_wanted_) remove();
   if (close_wanted_.has_value()) close(*close_wanted_);

@@ -27,6 +27,8 @@ constexpr TypeRule rule_of(FrameType type) {
     case FrameType::start_rebuild: return {true, false, frame_meta_max};  // a table
     case FrameType::append:
     case FrameType::base_blocks:
+    case FrameType::record_payload:
+    case FrameType::blocks_payload:
     case FrameType::client_write:
     case FrameType::client_done: return {true, true, small_meta_max};
     case FrameType::hello:
@@ -45,6 +47,8 @@ constexpr TypeRule rule_of(FrameType type) {
     case FrameType::rebuild_complete:
     case FrameType::rebuild_accepted:
     case FrameType::marker_cleared:
+    case FrameType::fetch_record:
+    case FrameType::fetch_blocks:
     case FrameType::client_attach:
     case FrameType::client_attach_reply:
     case FrameType::client_read:
@@ -178,6 +182,7 @@ bool admits(LinkState state, FrameType type) {
     case FrameType::start_rebuild:
     case FrameType::base_blocks:
     case FrameType::base_end:
+    case FrameType::fetch_blocks:
     case FrameType::rebuild_accepted: return state == LinkState::from_primary;
     case FrameType::hello_reply:
     case FrameType::ack:
@@ -187,8 +192,12 @@ bool admits(LinkState state, FrameType type) {
     case FrameType::rebuild_ready:
     case FrameType::base_ack:
     case FrameType::rebuild_complete:
+    case FrameType::blocks_payload:
     case FrameType::marker_cleared: return state == LinkState::from_replica;
     case FrameType::nack: return state == LinkState::from_replica;
+    case FrameType::fetch_record:
+    case FrameType::record_payload:  // either way of a session
+      return state == LinkState::from_primary || state == LinkState::from_replica;
     case FrameType::client_read:
     case FrameType::client_write:
     case FrameType::client_flush:

@@ -321,6 +321,27 @@ FrameType put(ByteWriter& writer, const RebuildAccepted& m) {
   writer.id(m.required);
   return FrameType::rebuild_accepted;
 }
+FrameType put(ByteWriter& writer, const FetchRecord& m) {
+  put_record(writer, m.header);
+  writer.boolean(m.to_primary);
+  return FrameType::fetch_record;
+}
+FrameType put(ByteWriter& writer, const RecordPayload& m) {
+  put_record(writer, m.header);
+  writer.u8(static_cast<std::uint8_t>(m.result));
+  writer.boolean(m.to_primary);
+  return FrameType::record_payload;
+}
+FrameType put(ByteWriter& writer, const FetchBlocks& m) {
+  writer.u64(m.id);
+  writer.id(m.lba);
+  writer.id(m.blocks);
+  return FrameType::fetch_blocks;
+}
+FrameType put(ByteWriter& writer, const BlocksPayload& m) {
+  writer.u64(m.id);
+  return FrameType::blocks_payload;
+}
 FrameType put(ByteWriter&, const MarkerCleared&) { return FrameType::marker_cleared; }
 
 // --- decode, one a type ---
@@ -377,7 +398,7 @@ Ack get_ack(ByteReader& reader) {
 }
 Nack get_nack(ByteReader& reader) {
   Nack m;
-  m.reason = reader.enumerator(NackReason::gap, NackReason::marker);
+  m.reason = reader.enumerator(NackReason::gap, NackReason::unrepaired);
   m.expected = reader.id<Lsn>();
   m.promised = reader.id<Epoch>();
   return m;
@@ -454,7 +475,42 @@ RebuildComplete get_rebuild_complete(ByteReader& reader) {
   return m;
 }
 
+FetchRecord get_fetch_record(ByteReader& reader) {
+  FetchRecord m;
+  m.header = get_record(reader);
+  m.to_primary = reader.boolean();
+  reader.require(has_payload(m.header));
+  return m;
+}
+// Bytes that do not fit the record's digest are no answer at all.
+RecordPayload get_record_payload(ByteReader& reader, const Frame& frame, const BufferPool& pool) {
+  RecordPayload m;
+  m.header = get_record(reader);
+  m.result = reader.enumerator(FetchResult::found, FetchResult::busy);
+  m.to_primary = reader.boolean();
+  m.slot = frame.payload;
+  const bool found = m.result == FetchResult::found;
+  reader.require(has_payload(m.header));
+  reader.require(frame.header.payload_length == (found ? payload_bytes(m.header).value() : 0));
+  if (found && !reader.failed()) {
+    reader.require(digest_crcs(pool.crcs(frame.payload)) == m.header.payload_digest);
+  }
+  return m;
+}
+FetchBlocks get_fetch_blocks(ByteReader& reader) {
+  FetchBlocks m;
+  m.id = reader.u64();
+  m.lba = reader.id<Lba>();
+  m.blocks = reader.id<BlockCount>();
+  const std::uint64_t volume_blocks = limits::volume_bytes_max / limits::block_bytes;
+  reader.require(m.lba.value() < volume_blocks);
+  reader.require(m.blocks.value() > 0 && m.blocks.value() <= limits::record_blocks_max);
+  return m;
+}
+
 Slot payload_of(const PeerMessage& message) {
+  if (const auto* record = std::get_if<RecordPayload>(&message)) return record->slot;
+  if (const auto* blocks = std::get_if<BlocksPayload>(&message)) return blocks->slot;
   if (const auto* append = std::get_if<Append>(&message)) return append->slot;
   if (const auto* blocks = std::get_if<BaseBlocks>(&message)) return blocks->slot;
   return no_slot;
@@ -488,6 +544,10 @@ bool get_message(ByteReader& reader, const Frame& frame, const BufferPool& pool,
       parts::get_requests(reader, scratch.requests);
       into = BaseRequests{&scratch.requests};
       return true;
+    case FrameType::fetch_record: into = get_fetch_record(reader); return true;
+    case FrameType::record_payload: into = get_record_payload(reader, frame, pool); return true;
+    case FrameType::fetch_blocks: into = get_fetch_blocks(reader); return true;
+    case FrameType::blocks_payload: into = BlocksPayload{reader.u64(), frame.payload}; return true;
     default: return false;
   }
 }

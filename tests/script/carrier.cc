@@ -19,7 +19,8 @@ void Carrier::later(const char* kind, std::function<void()> run, std::function<b
 void Carrier::on(const command::AppendLog& c) {
   Stamps payload;
   if (c.slot != no_slot) payload = node.slots.at(c.slot);
-  if (has_payload(c.header)) CHECK(digest_of(payload) == c.header.payload_digest);
+  const bool lost = (c.header.flags & record_flag_lost) != 0;
+  if (has_payload(c.header) && !lost) CHECK(digest_of(payload) == c.header.payload_digest);
   node.store.append(c.header, payload);
   note_record(cluster, c.header);
   later("log", [cluster = &cluster, node = &node] {
@@ -123,15 +124,20 @@ void Carrier::on(const command::StreamLog& c) {
         for (; at <= c.upto && bytes < c.max_bytes; at = at.next()) {
           const StoredRecord* record = node->store.record(at);
           if (record == nullptr) break;
+          if (node->store.rotten(at)) break;
+          const bool lost = (record->header.flags & record_flag_lost) != 0;
           Packet packet;
           packet.envelope = c.envelope;
           packet.message = message::Append{record->header, no_slot, c.committed, c.stable,
                                            cluster->now};
-          packet.payload = record->payload;
+          if (!lost) packet.payload = record->payload;
           bytes += payload_bytes(record->header).value();
           Carrier{*cluster, *node}.send(c.link, std::move(packet));
         }
         const bool ok = at > c.from;
+        if (!ok && node->store.rotten(at)) {
+          cluster->step(*node, event::RecordUnknown{node->store.record(at)->header});
+        }
         cluster->step(*node, event::LogStreamed{c.peer, c.session, ok ? at.prev() : c.from, ok});
       },
       [node = &node, from = c.from] { return node->store.written() >= from; });
@@ -225,6 +231,63 @@ void Carrier::on(const command::FlushBase& c) {
   });
 }
 
+// --- damage ---
+
+void Carrier::on(const command::ServeRecord& c) {
+  later("repair", [cluster = &cluster, node = &node, c] {
+    const StoredRecord* record = node->store.record(c.header.lsn);
+    const bool same = record != nullptr && record->header.chain == c.header.chain;
+    Packet packet;
+    packet.envelope = c.envelope;
+    message::RecordPayload answer{c.header, message::FetchResult::none, c.to_primary, no_slot};
+    if (same && (record->header.flags & record_flag_lost) != 0) {
+      answer.result = message::FetchResult::lost;
+    } else if (same && !node->store.rotten(c.header.lsn)) {
+      answer.result = message::FetchResult::found;
+      packet.payload = record->payload;
+    } else if (record == nullptr && node->store.readable(c.header.lba, c.header.blocks)) {
+      const Stamps content = node->store.read(c.header.lba, c.header.blocks);
+      if (digest_of(content) == c.header.payload_digest) {
+        answer.result = message::FetchResult::found;
+        packet.payload = content;
+      }
+    }
+    packet.message = answer;
+    Carrier{*cluster, *node}.send(c.link, std::move(packet));
+  });
+}
+
+void Carrier::on(const command::ServeBlocks& c) {
+  later("repair", [cluster = &cluster, node = &node, c] {
+    Packet packet;
+    packet.envelope = c.envelope;
+    packet.message = message::BlocksPayload{c.id, no_slot};
+    if (node->store.readable(c.lba, c.blocks)) packet.payload = node->store.read(c.lba, c.blocks);
+    Carrier{*cluster, *node}.send(c.link, std::move(packet));
+  });
+}
+
+void Carrier::on(const command::RepairLog& c) {
+  std::vector<std::pair<Lsn, Stamps>> pieces;
+  for (const command::RepairPiece& piece : c.pieces) {
+    pieces.emplace_back(piece.lsn,
+                        piece.slot == no_slot ? Stamps{} : node.slots.at(piece.slot));
+  }
+  later("repair", [cluster = &cluster, node = &node, pieces] {
+    for (const auto& [lsn, payload] : pieces) node->store.repair(lsn, payload);
+    const std::vector<RecordHeader> unknown = node->store.unknown();
+    const Damage damage = node->store.facts(node->start).damage;
+    cluster->step(*node, event::LogRepaired{true, damage, unknown});
+  });
+}
+
+void Carrier::on(const command::RepairBlocks& c) {
+  later("repair", [cluster = &cluster, node = &node, c, content = node.slots.at(c.slot)] {
+    const bool any = node->store.repair_blocks(c.lba, content) > 0;
+    cluster->step(*node, event::BlocksRepaired{c.id, any});
+  });
+}
+
 // --- clients ---
 
 void Carrier::on(const command::AttachReply& c) {
@@ -266,6 +329,10 @@ void Carrier::on(const command::Complete& c) {
 
 void Carrier::on(const command::ReadData& c) {
   later("read", [cluster = &cluster, node = &node, c] {
+    if (!node->store.readable(c.lba, c.blocks)) {
+      cluster->step(*node, event::ReadDone{c.token, Errc::corrupt, no_slot});
+      return;
+    }
     const Slot slot = cluster->lend(*node, node->store.read(c.lba, c.blocks));
     cluster->step(*node, event::ReadDone{c.token, Errc::ok, slot});
   });

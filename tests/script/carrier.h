@@ -30,6 +30,10 @@ struct Carrier {
   void on(const command::PrepareRebuild& c);
   void on(const command::WriteBase& c);
   void on(const command::FlushBase& c);
+  void on(const command::ServeRecord& c);
+  void on(const command::ServeBlocks& c);
+  void on(const command::RepairLog& c);
+  void on(const command::RepairBlocks& c);
   void on(const command::AttachReply& c);
   void on(const command::Complete& c);
   void on(const command::ReadData& c);

@@ -51,7 +51,8 @@ void Cluster::start(ReplicaId id) {
   node.plan_lines = 0;
   const ReplicaFacts facts = node.store.facts(node.start);
   const RequestTables requests = node.store.requests();
-  step(node, event::Opened{&facts, &requests});
+  const std::vector<RecordHeader> unknown = node.store.unknown();
+  step(node, event::Opened{&facts, &requests, unknown});
 }
 
 void Cluster::crash(ReplicaId id) {
@@ -270,6 +271,8 @@ void Cluster::receive(Link& link, ReplicaId to, Packet packet) {
     const Slot slot = lend(node, packet.payload);
     if (auto* append = std::get_if<message::Append>(&packet.message)) append->slot = slot;
     if (auto* base = std::get_if<message::BaseBlocks>(&packet.message)) base->slot = slot;
+    if (auto* m = std::get_if<message::RecordPayload>(&packet.message)) m->slot = slot;
+    if (auto* m = std::get_if<message::BlocksPayload>(&packet.message)) m->slot = slot;
   }
   const bool greets = std::holds_alternative<message::Hello>(packet.message);
   if (greets && tells && newest && packet.envelope.epoch == newest->epoch &&

@@ -181,11 +181,14 @@ void Script::log_space(const Line& line) {
                event::LogSpace{static_cast<std::uint8_t>(line.number_at(2))});
 }
 
+// damage NODE record lsn=: its payload is bad from now on; NODE block at=: one of the base is
 // damage NODE base|records|regressed [to=lsn] [floor=lsn@term]: as its next opening would find it
 void Script::damage(const Line& line) {
   ModelStore& store = cluster.node(ReplicaId{line.number_at(1)}).store;
   const std::string& kind = line.word(2);
-  if (kind == "base") store.damage = Damage::base_untrusted;
+  if (kind == "record") store.rot(Lsn{line.number("lsn", 0)});
+  else if (kind == "block") store.rot_base(line.number("at", 0));
+  else if (kind == "base") store.damage = Damage::base_untrusted;
   else if (kind == "records") store.damage = Damage::unknown_records;
   else if (kind == "regressed") store.damage = Damage::regressed;
   else if (kind != "none") throw std::runtime_error("no such damage");
@@ -196,6 +199,11 @@ void Script::damage(const Line& line) {
 // fail-next NODE freeze|send-base|prepare|write-base|flush-base: once, when it comes
 void Script::fail_next(const Line& line) {
   cluster.node(ReplicaId{line.number_at(1)}).failing.insert(line.word(2));
+}
+
+// lost NODE: the operator's word that what no replica there can give is lost
+void Script::lost(const Line& line) {
+  cluster.step(cluster.node(ReplicaId{line.number_at(1)}), event::LostByWord{});
 }
 
 void Script::remove(const Line& line) {

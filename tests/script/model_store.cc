@@ -51,6 +51,7 @@ ReplicaFacts ModelStore::facts(ProcessStart start) const {
   facts.floor = floor;
   facts.marker = marker_;
   facts.damage = damage;
+  if (damage == Damage::none && !unknown().empty()) facts.damage = Damage::unknown_records;
   facts.size = size_;
   facts.terms = start_terms_;
   std::uint64_t before = start_chain_;
@@ -66,6 +67,8 @@ ReplicaFacts ModelStore::facts(ProcessStart start) const {
 
 void ModelStore::append(const RecordHeader& header, Stamps payload) {
   CHECK(header.lsn == appended().next());
+  const bool lost = (header.flags & record_flag_lost) != 0;
+  if (lost && payload.empty()) payload.assign(header.blocks.value(), lost_stamp);
   CHECK(has_payload(header) == !payload.empty());
   const std::uint64_t before = queued_.empty() ? chain_at(written_) : queued_.back().header.chain;
   CHECK_MSG(chain_next(before, header) == header.chain, "the log verifies the chain");
@@ -158,6 +161,7 @@ void ModelStore::update(const command::WriteSuper& update) {
 void ModelStore::fold(const StoredRecord& record) {
   if (!changes_blocks(record.header.kind)) return;
   for (std::uint64_t i = 0; i < record.header.blocks.value(); ++i) {
+    std::erase(bad_blocks_, record.header.lba.value() + i);
     base_[record.header.lba.value() + i] = {record.header.lsn,
                                             record.payload.empty() ? 0 : record.payload[i]};
   }
@@ -166,6 +170,8 @@ void ModelStore::fold(const StoredRecord& record) {
 void ModelStore::checkpoint(Lsn upto, Lsn trim) {
   if (frozen > 0) return;
   upto = std::min({upto, fold_limit_, durable_});
+  const std::vector<RecordHeader> bad = unknown();
+  if (!bad.empty()) upto = std::min(upto, bad.front().lsn.prev());
   while (applied_ < upto) {
     applied_ = applied_.next();
     fold(records_.at(applied_));
@@ -230,6 +236,56 @@ void ModelStore::power_fails(std::optional<Lsn> keep) {
   intact = false;
 }
 
+std::vector<RecordHeader> ModelStore::unknown() const {
+  std::vector<RecordHeader> out;
+  for (const auto& [lsn, record] : records_) {
+    if (lsn > applied_ && rotten(lsn)) out.push_back(record.header);
+  }
+  return out;
+}
+
+void ModelStore::repair(Lsn lsn, const Stamps& payload) {
+  std::erase(rotten_, lsn);
+  const auto found = records_.find(lsn);
+  if (found == records_.end()) return;
+  if (!payload.empty()) {
+    CHECK_MSG(payload == found->second.payload, "bytes that do not fit its CRCs");
+    return;
+  }
+  found->second.header.flags |= record_flag_lost;
+  found->second.payload.assign(found->second.payload.size(), lost_stamp);
+}
+
+std::size_t ModelStore::repair_blocks(Lba lba, const Stamps& content) {
+  std::size_t repaired = 0;
+  for (std::size_t i = 0; i < content.size(); ++i) {
+    const auto block = base_.find(lba.value() + i);
+    if (block == base_.end() || block->second.stamp != content[i]) continue;
+    repaired += std::erase(bad_blocks_, lba.value() + i);
+  }
+  return repaired;
+}
+
+bool ModelStore::readable(Lba lba, BlockCount blocks) const {
+  const Stamps content = read(lba, blocks);
+  for (std::uint64_t i = 0; i < blocks.value(); ++i) {
+    const std::uint64_t at = lba.value() + i;
+    if (content[i] == lost_stamp) return false;
+    std::optional<Lsn> newest;
+    for (const auto& [lsn, record] : records_) {
+      const RecordHeader& header = record.header;
+      const bool covers = changes_blocks(header.kind) && at >= header.lba.value() &&
+                          at < header.lba.value() + header.blocks.value();
+      if (lsn > applied_ && covers) newest = lsn;
+    }
+    if (newest ? rotten(*newest)
+               : std::find(bad_blocks_.begin(), bad_blocks_.end(), at) != bad_blocks_.end()) {
+      return false;
+    }
+  }
+  return true;
+}
+
 void ModelStore::regress(Lsn to) {
   CHECK(queued_.empty());
   CHECK(to >= applied_);
@@ -274,6 +330,10 @@ std::string ModelStore::content() const {
   const Stamps all = read(Lba{0}, size_);
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (all[i] == 0) continue;
+    if (all[i] == lost_stamp) {
+      out += fmt::format(" {}=lost", i);
+      continue;
+    }
     const bool named = names != nullptr && names->contains(all[i]);
     out += fmt::format(" {}={}", i, named ? names->at(all[i]) : fmt::format("#{}", all[i]));
   }

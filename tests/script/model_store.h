@@ -7,6 +7,7 @@
 // wal/store.h fails a CHECK.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -34,6 +35,7 @@ struct BaseExtent {
   Stamps blocks;  // the present ones, in order
 };
 
+inline constexpr Stamp lost_stamp = ~0ull;  // a block that cannot be read until it is rewritten
 inline constexpr std::uint64_t extent_blocks = 16;
 
 std::uint64_t digest_of(const Stamps& blocks);
@@ -76,6 +78,17 @@ class ModelStore {
   // --- faults ---
   void process_dies() { queued_.clear(); pins_.clear(); frozen = 0; }
   void power_fails(std::optional<Lsn> keep);
+  void rot(Lsn lsn) { rotten_.push_back(lsn); }  // its payload is bad from now on
+  void rot_base(std::uint64_t lba) { bad_blocks_.push_back(lba); }
+  [[nodiscard]] bool rotten(Lsn lsn) const {
+    return std::find(rotten_.begin(), rotten_.end(), lsn) != rotten_.end();
+  }
+  // Beyond `applied`, oldest first: as an opening lists them.
+  [[nodiscard]] std::vector<RecordHeader> unknown() const;
+  void repair(Lsn lsn, const Stamps& payload);  // none: lost
+  // Blocks that were bad in the base and whose content is this one.
+  std::size_t repair_blocks(Lba lba, const Stamps& content);
+  [[nodiscard]] bool readable(Lba lba, BlockCount blocks) const;
   void regress(Lsn to);  // what it had proven to hold beyond is gone
 
   Lsn written() const { return written_; }
@@ -105,6 +118,8 @@ class ModelStore {
     Stamp stamp = 0;
   };
   void fold(const StoredRecord& record);
+  std::vector<Lsn> rotten_;
+  std::vector<std::uint64_t> bad_blocks_;
 
   Incarnation incarnation_;
   ReplicaId replica_;

@@ -188,7 +188,7 @@ const std::map<std::string, Script::Command>& Script::commands() {
       {"disconnect", &Script::disconnect}, {"new-link", &Script::new_link},
       {"checkpoint", &Script::checkpoint},
       {"fail-log", &Script::fail_log},     {"log-space", &Script::log_space},
-      {"damage", &Script::damage},         {"remove", &Script::remove},
+      {"lost", &Script::lost},             {"damage", &Script::damage},         {"remove", &Script::remove},
       {"status", &Script::status},         {"log", &Script::log},
       {"data", &Script::data},             {"equal", &Script::equal},
       {"queue", &Script::queue},           {"sent", &Script::sent},

@@ -144,6 +144,19 @@ class FakeStore : public wal::Store {
     quiesced_ = false;
     return ok();
   }
+  Status repair_log_blocking(std::span<const wal::RecordRepair> repairs) override {
+    for (const wal::RecordRepair& repair : repairs) {
+      calls.push_back("repair " + std::to_string(repair.lsn.value()) +
+                      (repair.payload.empty() ? " lost" : ""));
+    }
+    quiesced_ = false;
+    return ok();
+  }
+  Result<std::size_t> repair_blocks_blocking(Lba lba, std::span<const std::byte>) override {
+    calls.push_back("repair_blocks " + std::to_string(lba.value()));
+    quiesced_ = false;
+    return std::size_t{1};
+  }
   Status close_blocking(bool clean) override {
     calls.push_back(clean ? "close clean" : "close");
     return ok();

@@ -168,12 +168,24 @@ class ThreeNodes : public ::testing::Test {
   }
   bool serves(int i) { return host(i) != nullptr && host(i)->status().serving; }
 
+  // The generation after one that was stopped.
+  void attach_again() {
+    ++generation_;
+    current_.assignment.revision = Revision{++revision_};
+    current_.assignment.attachments.clear();
+    current_.assignment.attachments.push_back({AttachmentId{generation_}, NodeId{1}});
+    for (auto& n : nodes_) {
+      if (n != nullptr) n->host.on_control(current_);
+    }
+    settle();
+    attach_on(client_node_);
+  }
   void attach_on(int i) {
     control::AttachmentView view;
     view.volume = volume;
     view.volume_name = "vol";
     view.incarnation = incarnation;
-    view.attachment = AttachmentId{1};
+    view.attachment = AttachmentId{generation_};
     view.size = volume_size;
     view.io_timeout_ms = 20'000;
     view.addresses = current_.addresses;
@@ -248,6 +260,7 @@ class ThreeNodes : public ::testing::Test {
   control::Assign current_;
   Attachment* attachment_ = nullptr;
   int client_node_ = 0;
+  std::uint64_t generation_ = 1;
   std::uint64_t cookies_ = 0;
   std::map<std::uint64_t, Answer> answers_;
 };

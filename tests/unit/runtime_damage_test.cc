@@ -152,6 +152,196 @@ TEST_F(Rot, P146_W20_a_log_that_lost_its_end_is_cut_back_and_catches_up) {
   expect_all(60, 3);
 }
 
+// Batches beyond what is in the base, of one block each, oldest first.
+class Unknown : public Rot {
+ protected:
+  std::vector<Place> unfolded(int i) {
+    for (std::uint64_t lba = 0; lba < 12; ++lba) {
+      EXPECT_EQ(wait(write(lba, 1, static_cast<std::uint8_t>(100 + lba))).status, ClientStatus::ok);
+    }
+    EXPECT_EQ(wait(flush()).status, ClientStatus::ok);
+    until([&] { return host(i)->status().marks.written == host(0)->status().marks.written; });
+    auto found = batches(i);
+    const Lsn applied = host(i)->status().marks.applied;
+    std::erase_if(found, [&](const Place& p) {
+      return Lsn{p.head.first_lsn} <= applied || p.head.payload_blocks != 1 || p.head.count != 1;
+    });
+    return found;
+  }
+  void rot(int i, Lsn lsn) {
+    for (const Place& place : batches(i)) {
+      if (Lsn{place.head.first_lsn} != lsn) continue;
+      disk(i).flip_bit(place.file, place.offset + place.head.header_blocks * 4096ull + 77, 2);
+    }
+  }
+  const ReplicaFacts& facts(int i) { return host(i)->core()->facts(); }
+  std::uint8_t block_of(const Answer& answer) { return static_cast<std::uint8_t>(answer.data[9]); }
+  Answer read_block(std::uint64_t lba) {
+    return wait(submit({ClientOp::read, Lba{lba}, BlockCount{1}, no_slot, false, 0}));
+  }
+};
+
+TEST_F(Unknown, F06_W08_records_that_rotted_in_a_replicas_log_are_fetched) {
+  begin();
+  const auto found = unfolded(2);
+  ASSERT_GE(found.size(), 4u);
+  kill(2);
+  for (std::size_t i = 0; i + 2 < found.size(); i += 2) rot(2, Lsn{found[i].head.first_lsn});
+  restart(2);
+  EXPECT_EQ(facts(2).damage, seawall::Damage::unknown_records);
+  EXPECT_EQ(facts(2).marks.written, Lsn{found.back().head.first_lsn}) << "nothing is cut";
+  EXPECT_FALSE(facts(2).floor.has_value());
+  node(2).host.on_control(current_);
+  until([&] { return in_sync(0, 2) && facts(2).damage == seawall::Damage::none; });
+  promote(2, 2);
+  until([&] { return serves(2); });
+  for (std::uint64_t lba = 0; lba < 12; ++lba) {
+    const Answer answer = read_block(lba);
+    ASSERT_EQ(answer.status, ClientStatus::ok);
+    EXPECT_EQ(block_of(answer), 100 + lba);
+  }
+}
+
+TEST_F(Unknown, P145_F06_a_winner_fetches_before_it_serves) {
+  begin();
+  const auto found = unfolded(0);
+  ASSERT_GE(found.size(), 2u);
+  attachment_->stop();
+  until([&] { return attachment_->open() == 0; });
+  kill(0);
+  rot(0, Lsn{found[1].head.first_lsn});
+  restart(0);
+  EXPECT_EQ(facts(0).damage, seawall::Damage::unknown_records);
+  promote(2, 0);
+  until([&] { return serves(0); });
+  EXPECT_EQ(facts(0).damage, seawall::Damage::none);
+}
+
+TEST_F(Unknown, P161_P186_what_nobody_has_is_lost_and_only_its_block) {
+  begin();
+  const auto found = unfolded(1);
+  ASSERT_GE(found.size(), 3u);
+  const Lsn lsn{found[found.size() - 2].head.first_lsn};  // wrote block 10
+  for (int i = 0; i < count; ++i) {
+    until([&] { return host(i)->status().marks.written == host(0)->status().marks.written; });
+  }
+  attachment_->stop();
+  until([&] { return attachment_->open() == 0; });
+  for (int i = 0; i < count; ++i) kill(i);
+  for (int i = 0; i < count; ++i) rot(i, lsn);
+  start(0);
+  start(1);
+  settle();
+  until([&] { return host(1) != nullptr && host(1)->state() == VolumeHost::State::open; });
+  until([&] { return host(0) != nullptr && host(0)->state() == VolumeHost::State::open; });
+  promote(2, 0);
+  pass(3000);
+  EXPECT_FALSE(serves(0)) << "the third may have it";
+  restart(2);
+  node(2).host.on_control(current_);
+  until([&] { return serves(0) && in_sync(0, 1) && in_sync(0, 2); });
+  until([&] {
+    return facts(0).damage == seawall::Damage::none && facts(1).damage == seawall::Damage::none &&
+           facts(2).damage == seawall::Damage::none;
+  });
+  attach_again();
+  EXPECT_EQ(read_block(10).status, ClientStatus::io_error);
+  EXPECT_EQ(read_block(11).status, ClientStatus::ok);
+  // It is folded and stays unreadable, over restarts as well, until it is written again.
+  write_all(9, 3);
+  until([&] { return host(0)->status().marks.applied >= lsn || (write_all(9, 4), false); });
+  EXPECT_EQ(read_block(10).status, ClientStatus::io_error);
+  kill(1);
+  restart(1);
+  node(1).host.on_control(current_);
+  until([&] { return in_sync(0, 1); });
+  ASSERT_EQ(wait(write(10, 1, 0x55)).status, ClientStatus::ok);
+  const Answer healed = read_block(10);
+  ASSERT_EQ(healed.status, ClientStatus::ok);
+  EXPECT_EQ(block_of(healed), 0x55);
+}
+
+TEST_F(Unknown, P103_a_stream_goes_on_with_a_record_from_elsewhere) {
+  begin();
+  kill(2);
+  write_all(20, 60);
+  auto found = batches(0);
+  const Lsn away = Lsn{batches(2).back().head.first_lsn};
+  std::erase_if(found, [&](const Place& p) {
+    return Lsn{p.head.first_lsn} <= away.next() || p.head.payload_blocks == 0;
+  });
+  ASSERT_FALSE(found.empty());
+  disk(0).flip_bit(found[0].file, found[0].offset + found[0].head.header_blocks * 4096ull + 5, 1);
+  restart(2);
+  node(2).host.on_control(current_);
+  until([&] { return in_sync(0, 2); });
+  EXPECT_TRUE(host(0)->store()->unknown().empty());
+  promote(2, 2);
+  until([&] { return serves(2); });
+  expect_all(20, 60);
+}
+
+TEST_F(Unknown, F07_F10_a_bad_block_of_the_base_is_repaired_from_who_counts) {
+  begin();
+  const Lsn wanted = host(0)->status().marks.written;
+  for (std::uint8_t round = 0; host(0)->status().marks.applied < wanted; ++round) {
+    for (std::uint64_t lba = 100; lba < 160; ++lba) {
+      ASSERT_EQ(wait(write(lba, 1, round)).status, ClientStatus::ok);
+    }
+    ASSERT_EQ(wait(flush()).status, ClientStatus::ok);
+    pass(700);
+  }
+  until([&] {
+    return host(1)->status().marks.applied >= wanted && host(2)->status().marks.applied >= wanted;
+  });
+  const auto good = disk(0).peek("base", 7 * 4096, 4096);
+  disk(0).flip_bit("base", 7 * 4096 + 40, 0);
+  ASSERT_EQ(read_block(7).status, ClientStatus::ok);
+  EXPECT_EQ(disk(0).peek("base", 7 * 4096, 4096), good) << "found, but not repaired";
+  // Two of three: the third wins.
+  disk(0).flip_bit("base", 7 * 4096 + 40, 0);
+  disk(1).flip_bit("base", 7 * 4096 + 41, 0);
+  const Answer third = read_block(7);
+  ASSERT_EQ(third.status, ClientStatus::ok);
+  EXPECT_EQ(block_of(third), 8);
+  // On all: an error for that block alone.
+  disk(0).flip_bit("base", 7 * 4096 + 40, 0);
+  disk(2).flip_bit("base", 7 * 4096 + 42, 0);
+  EXPECT_EQ(read_block(7).status, ClientStatus::io_error);
+  EXPECT_EQ(read_block(6).status, ClientStatus::ok);
+  EXPECT_EQ(read_block(8).status, ClientStatus::ok);
+  EXPECT_TRUE(serves(0));
+  ASSERT_EQ(wait(write(7, 1, 0x21)).status, ClientStatus::ok);
+  EXPECT_EQ(read_block(7).status, ClientStatus::ok);
+  // A sector that cannot be read is a bad block as well.
+  wal::MemDisk::Fault fault;
+  fault.kind = wal::Op::Kind::read;
+  fault.file = "base";
+  disk(0).inject(fault);
+  EXPECT_EQ(read_block(5).status, ClientStatus::ok);
+}
+
+TEST_F(Unknown, W08_a_segment_header_that_rotted_is_read_from_its_first_batch) {
+  begin();
+  MAYBE(unfolded(2).empty());
+  kill(2);
+  const Lsn end = Lsn{batches(2).back().head.first_lsn};
+  int flipped = 0;
+  for (const Place& place : batches(2)) {
+    if (place.offset != 4096) continue;
+    disk(2).flip_bit(place.file, 21, 5);
+    ++flipped;
+  }
+  ASSERT_GE(flipped, 1);
+  restart(2);
+  EXPECT_EQ(facts(2).damage, seawall::Damage::none);
+  EXPECT_EQ(facts(2).marks.written, end);
+  EXPECT_FALSE(facts(2).floor.has_value());
+  kill(2);
+  restart(2);
+  EXPECT_EQ(facts(2).marks.written, end);
+}
+
 TEST(ReopenPlan, P143_pauses_grow_and_a_budget_ends_them) {
   runtime::ReopenPlan plan;
   Instant now{1000};

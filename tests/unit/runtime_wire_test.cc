@@ -82,6 +82,22 @@ auto fields(const RebuildComplete& m) {
 }
 auto fields(const BaseRequests&) { return std::tuple<>(); }
 auto fields(const RebuildAccepted& m) { return std::tie(m.required); }
+auto fields(const FetchRecord& m) {
+  const auto& [a, b] = m;
+  return std::tie(a, b);
+}
+auto fields(const RecordPayload& m) {
+  const auto& [a, b, c, d] = m;
+  return std::tie(a, b, c, d);
+}
+auto fields(const FetchBlocks& m) {
+  const auto& [a, b, c] = m;
+  return std::tie(a, b, c);
+}
+auto fields(const BlocksPayload& m) {
+  const auto& [a, b] = m;
+  return std::tie(a, b);
+}
 auto fields(const MarkerCleared&) { return std::tuple<>(); }
 auto fields(const Envelope& e) {
   const auto& [a, b, c, d, f, g] = e;
@@ -203,6 +219,12 @@ class Draw {
     r.chain = number();
     return r;
   }
+  RecordHeader write_record() {
+    RecordHeader r = record();
+    r.kind = RecordKind::write;
+    r.blocks = BlockCount{1 + prng_.below(8)};
+    return r;
+  }
   Append append() {
     Append m;
     m.header = record();
@@ -238,7 +260,7 @@ class Draw {
       case 4: return RewindDone{id<Lsn>()};
       case 5: return append();
       case 6: return Ack{Lsn{n}, Lsn{n / 2}, Lsn{n / 3}, id<Instant>()};
-      case 7: return Nack{static_cast<NackReason>(prng_.range(1, 8)), id<Lsn>(), id<Epoch>()};
+      case 7: return Nack{static_cast<NackReason>(prng_.range(1, 9)), id<Lsn>(), id<Epoch>()};
       case 8: return Barrier{number(), id<Lsn>(), id<Instant>()};
       case 9: return BarrierDone{number(), prng_.coin(), id<Lsn>(), id<Instant>()};
       case 10: return Heartbeat{maybe<Lsn>(), maybe<Lsn>(), id<Lsn>(), id<Instant>()};
@@ -256,6 +278,17 @@ class Draw {
       case 20:
         requests_ = requests();
         return BaseRequests{&requests_};
+      case 21: return FetchRecord{write_record(), prng_.coin()};
+      case 22: {
+        RecordPayload m{write_record(), static_cast<FetchResult>(prng_.range(1, 4)), prng_.coin(),
+                        no_slot};
+        if (m.result != FetchResult::found) return m;
+        m.slot = payload(m.header.blocks.value());
+        m.header.payload_digest = digest_crcs(pool_.crcs(m.slot));
+        return m;
+      }
+      case 23: return FetchBlocks{number(), Lba{prng_.below(1u << 30)}, BlockCount{1 + n % 256}};
+      case 24: return BlocksPayload{number(), prng_.coin() ? payload(1 + n % 4) : no_slot};
       default: ADD_FAILURE() << "no such kind"; return MarkerCleared{};
     }
   }
