@@ -3,8 +3,9 @@
 // A job begins with a read that failed; it asks one replica after the other, in the order of their
 // ids, and lets the store take what fits its own CRCs. As soon as anything fitted the read is done
 // again; when nobody is left its client gets an I/O error, for those blocks alone. Life cycle: with
-// the Primary. Thread: the Core's. Ownership: a slot that arrives goes to RepairBlocks in that step.
-// Bounds: `jobs_max` jobs; a read beyond them is answered with the error at once. Errors: none.
+// the Primary. Thread: the Core's. Ownership: a slot that arrives goes to RepairBlocks in that
+// step. Bounds: `jobs_max` jobs; a read beyond them is answered with the error at once. Errors:
+// none.
 #pragma once
 
 #include <cstdint>

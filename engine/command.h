@@ -62,8 +62,8 @@ struct WriteBase { SessionId session; message::BaseBlocks blocks; };
 struct FlushBase { SessionId session; };
 
 // --- damage ---
-// Read a record, or blocks, for a peer, and queue the answer on its link: RecordPayload (found: from
-// the log, or from the base if that fits the digest) or BlocksPayload. No event follows.
+// Read a record, or blocks, for a peer, and queue the answer on its link: RecordPayload (found:
+// from the log, or from the base if that fits the digest) or BlocksPayload. No event follows.
 struct ServeRecord { LinkId link; message::Envelope envelope; RecordHeader header;
                      bool to_primary = false; };
 struct ServeBlocks { LinkId link; message::Envelope envelope; std::uint64_t id = 0; Lba lba;

@@ -91,6 +91,6 @@ using Event =
                  event::RewindDone, event::Checkpointed, event::LogSpace, event::LogStreamed,
                  event::BaseFrozen, event::BaseSent, event::RebuildPrepared, event::BaseWritten,
                  event::BaseFlushed, event::LogRepaired, event::RecordUnknown,
-                 event::BlocksRepaired, event::LostByWord, event::ClientOpened, event::ClientClosed, event::ClientAsked,
-                 event::ReadDone>;
+                 event::BlocksRepaired, event::LostByWord, event::ClientOpened, event::ClientClosed,
+                 event::ClientAsked, event::ReadDone>;
 }  // namespace seawall

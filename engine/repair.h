@@ -1,10 +1,11 @@
 // Repair: records of the own log whose payload is bad, fetched from whoever still has them.
 //
-// The chain over them verifies, so position and vote stay; what is missing is bytes. A row is wanted,
-// asked of one replica at a time, then has bytes that fit its digest or the word that nobody has
-// them (lost), and goes when the log says that it is repaired. Life cycle: with the Core. Thread: the
-// Core's. Ownership: a slot that arrived is held until it is handed to RepairLog, then dropped.
-// Bounds: `window` rows, `asked_max` asked at a time; the log hands over what follows. Errors: none.
+// The chain over them verifies, so position and vote stay; what is missing is bytes. A row is
+// wanted, asked of one replica at a time, then has bytes that fit its digest or the word that
+// nobody has them (lost), and goes when the log says that it is repaired. Life cycle: with the
+// Core. Thread: the Core's. Ownership: a slot that arrived is held until it is handed to RepairLog,
+// then dropped. Bounds: `window` rows, `asked_max` asked at a time; the log hands over what
+// follows. Errors: none.
 #pragma once
 
 #include <cstdint>

@@ -154,8 +154,8 @@ class Store {
   // The request tables as opening, a rewind or the preparation of a rebuild left them: those of the
   // super block, as of `applied`, and the retained log folded on top. Later records are not in it.
   virtual const RequestTables& requests() const = 0;
-  // Records whose header verifies and whose payload does not, oldest first, at most unknown_max: what
-  // the opening found beyond `applied`, and what read_log() has come upon since.
+  // Records whose header verifies and whose payload does not, oldest first, at most unknown_max:
+  // what the opening found beyond `applied`, and what read_log() has come upon since.
   static constexpr std::size_t unknown_max = 1024;
   virtual std::span<const RecordHeader> unknown() const { return {}; }
   virtual StoreStats stats() const = 0;
@@ -211,7 +211,8 @@ class Store {
   virtual Status repair_log_blocking(std::span<const RecordRepair> repairs) = 0;
   // Each block that fits our own CRC (of log or map) goes where a bad one is. Returns how many
   // fitted: they can be read now.
-  virtual Result<std::size_t> repair_blocks_blocking(Lba lba, std::span<const std::byte> blocks) = 0;
+  virtual Result<std::size_t> repair_blocks_blocking(Lba lba,
+                                                     std::span<const std::byte> blocks) = 0;
   virtual Status close_blocking(bool clean) = 0;
 };
 

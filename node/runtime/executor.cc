@@ -325,7 +325,8 @@ void Executor::turn(Instant now) {
 }
 
 bool Executor::store_rests() const {
-  return reads_->in_use() == 0 && !repair_.reading() && !stream_.reading() && !base_.busy() && store_.idle();
+  return reads_->in_use() == 0 && !repair_.reading() && !stream_.reading() && !base_.busy() &&
+         store_.idle();
 }
 
 void Executor::begin_exclusive(std::function<Status()> work,

@@ -53,7 +53,9 @@ void RepairLane::begin(Job& job) {
   job.log_op.headers = std::span(&job.found, 1);
   job.log_op.crcs = shard_.pool.crcs(job.slot.slot());
   job.log_op.owner = &job;
-  job.log_op.done = [](wal::LogReadOp& op) { static_cast<Job*>(op.owner)->stage = Stage::read_log; };
+  job.log_op.done = [](wal::LogReadOp& op) {
+    static_cast<Job*>(op.owner)->stage = Stage::read_log;
+  };
   job.stage = Stage::log;
   store_.read_log(job.log_op);
 }
@@ -120,7 +122,8 @@ bool RepairLane::reading() const {
 
 bool RepairLane::waiting() const {
   for (const Job& job : jobs_) {
-    if (job.stage != Stage::idle && job.stage != Stage::log && job.stage != Stage::base) return true;
+    if (job.stage != Stage::idle && job.stage != Stage::log && job.stage != Stage::base)
+      return true;
   }
   return false;
 }

@@ -1,10 +1,10 @@
 // RepairLane: reads records and blocks for peers that lack them, and queues the answers.
 //
 // Purpose: carries out ServeRecord and ServeBlocks. A record is read from the log; what the log no
-// longer has is read from the base, and given only if it fits the record's digest. Life cycle: one a
-// replica, with its Store. Thread: the shard's. Ownership: a buffer a job until its frame has left.
-// Bounds: `jobs_max` jobs; whoever asks beyond them hears that this replica is busy. Errors: what
-// cannot be read is said to the peer; nothing ends here.
+// longer has is read from the base, and given only if it fits the record's digest. Life cycle: one
+// a replica, with its Store. Thread: the shard's. Ownership: a buffer a job until its frame has
+// left. Bounds: `jobs_max` jobs; whoever asks beyond them hears that this replica is busy. Errors:
+// what cannot be read is said to the peer; nothing ends here.
 #pragma once
 
 #include <array>
