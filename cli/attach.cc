@@ -51,7 +51,7 @@ void add_attach(CLI::App& app, Context& context) {
       ->type_name("NAME");
   command->callback([&context, options] {
     const ClusterRecord cluster = resolve_cluster(context.target);
-    const pb::Volume volume = context.controller()->get_volume(options->volume);
+    const pb::Volume volume = context.controller()->get_volume_with_primary(options->volume);
     const DaemonRecord& node = choose_node(cluster, *options, volume);
     pb::LocalAttachRequest request;
     request.set_volume(options->volume);

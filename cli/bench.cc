@@ -166,7 +166,7 @@ std::string result_text(const Options& options, const BenchOptions& run,
 
 void bench(Context& context, const Options& options) {
   const std::unique_ptr<ControllerClient> controller = context.controller();
-  const pb::Volume volume = controller->get_volume(options.volume);
+  const pb::Volume volume = controller->get_volume_with_primary(options.volume);
   const BenchOptions run = bench_options(options, context, volume.size_bytes());
   const Attached attached(*controller, options.volume, node_for(volume));
   const BenchResult result = run_bench(view_of(attached.answer().view()), run);

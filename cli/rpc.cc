@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <thread>
 
 #include "cli/entropy.h"
 #include "cli/failure.h"
@@ -11,6 +12,8 @@
 
 namespace seawall::cli {
 namespace {
+
+constexpr std::chrono::seconds primary_wait{10};
 
 ExitCode exit_code_of(grpc::StatusCode code) {
   switch (code) {
@@ -115,6 +118,16 @@ pb::Volume ControllerClient::get_volume(const std::string& name) {
   pb::GetVolumeResponse response;
   impl_->peer.call(*impl_->stub, &pb::VolumeService::Stub::GetVolume, request, response);
   return response.volume();
+}
+
+pb::Volume ControllerClient::get_volume_with_primary(const std::string& name) {
+  const auto deadline = std::chrono::steady_clock::now() + primary_wait;
+  pb::Volume volume = get_volume(name);
+  while (volume.primary() == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    volume = get_volume(name);
+  }
+  return volume;
 }
 
 pb::AttachVolumeResponse ControllerClient::attach_volume(const std::string& name,

@@ -28,6 +28,8 @@ class ControllerClient {
   bool delete_volume(const std::string& name);
   std::vector<pb::Volume> list_volumes();
   pb::Volume get_volume(const std::string& name);
+  // The volume as soon as it has a primary; as it is then, when it gets none within 10 s.
+  pb::Volume get_volume_with_primary(const std::string& name);
   pb::AttachVolumeResponse attach_volume(const std::string& name, std::uint64_t node_id);
   pb::Volume detach_volume(const std::string& name, std::uint64_t generation, bool force);
   pb::Volume move_volume(const std::string& name, const std::string& node);

@@ -17,7 +17,7 @@ struct Unit {
   std::uint64_t factor;
 };
 
-constexpr std::array<Unit, 15> kUnits{{
+constexpr std::array<Unit, 18> kUnits{{
     {"", 1},
     {"B", 1},
     {"KiB", limits::KiB},
@@ -33,6 +33,9 @@ constexpr std::array<Unit, 15> kUnits{{
     {"GB", 1000 * 1000 * 1000},
     {"TB", 1000ULL * 1000 * 1000 * 1000},
     {"K", limits::KiB},
+    {"M", limits::MiB},
+    {"G", limits::GiB},
+    {"T", limits::TiB},
 }};
 
 [[noreturn]] void refuse(std::string_view option, std::string_view text, std::string_view right) {

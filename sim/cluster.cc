@@ -62,6 +62,9 @@ Cluster::~Cluster() {
 
 // --- machines ---
 
+bool Cluster::has_given_up(NodeNumber node) const {
+  return running(node) && machine(node).process->has_given_up();
+}
 bool Cluster::running(NodeNumber node) const { return machine(node).process != nullptr; }
 
 void Cluster::after_task(Owner owner) {

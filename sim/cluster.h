@@ -49,6 +49,7 @@ class Cluster final : public VolumeClient::Machines {
   void lose_power(NodeNumber node);
   // From now on nothing dies by itself in the middle of blocking work.
   void calm() { may_crash_ = false; }
+  [[nodiscard]] bool has_given_up(NodeNumber node) const;
   // The machine has another address from its next start on.
   void move(NodeNumber node, const std::string& address);
   ReplicaDisks& disks_of(NodeNumber node) { return machine(node).disks; }

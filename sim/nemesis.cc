@@ -35,6 +35,8 @@ void Nemesis::heal() {
   if (!cluster_.controller().running()) cluster_.controller().start();
   for (NodeNumber node = 1; node <= cluster_.machines(); ++node) {
     cluster_.resume(node);
+    // What the product leaves to an operator, one does: a restart of the daemon.
+    if (cluster_.has_given_up(node)) cluster_.crash(node);
     if (!cluster_.running(node)) cluster_.start(node);
   }
 }

@@ -320,6 +320,14 @@ BlockDevice* Process::attach(const control::AttachmentView& view) {
 
 // --- looking ---
 
+bool Process::has_given_up() const {
+  bool given_up = false;
+  host_->for_each_replica([&given_up](runtime::VolumeHost& host) {
+    given_up = given_up || host.reopening().spent();
+  });
+  return given_up;
+}
+
 std::string Process::describe() const {
   std::string text;
   for (const ReplicaStatus& s : host_->statuses()) {

@@ -73,6 +73,8 @@ class Process {
   [[nodiscard]] runtime::NodeHost& host() const { return *host_; }
   [[nodiscard]] std::size_t slots_in_use() const { return pool_.in_use(); }
   [[nodiscard]] std::string describe() const;
+  // A replica here has failed so often that it is left to an operator.
+  [[nodiscard]] bool has_given_up() const;
 
  private:
   class Edge;

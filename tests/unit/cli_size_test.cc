@@ -21,6 +21,8 @@ TEST(CliSize, units_are_read_as_people_write_them) {
   EXPECT_EQ(parse_size("s", "1GiB"), 1ULL << 30U);
   EXPECT_EQ(parse_size("s", "512MiB"), 512ULL << 20U);
   EXPECT_EQ(parse_size("s", "4k"), 4096U);
+  EXPECT_EQ(parse_size("s", "1M"), 1U << 20U);
+  EXPECT_EQ(parse_size("s", "2G"), 2ULL << 30U);
   EXPECT_EQ(parse_size("s", "10MB"), 10'000'000U);
   EXPECT_EQ(parse_size("s", "4096"), 4096U);
   EXPECT_EQ(parse_size("s", "17B"), 17U);
