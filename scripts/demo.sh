@@ -113,6 +113,15 @@ nbdcopy --flush "$base/fs.img" "$uri"
 say "$image_mib MiB by nbdcopy in $(since "$copied"), $(find "$base/tree" -type f | wc -l) files," \
   "sha256 ${image_sum:0:16}..."
 
+# healthy, and notes by which kind of session NODE comes back.
+healthy_noting() {
+  volume ".replicas[] | select(.node == \"$1\") | .session_kind" >>"$base/way.$1"
+  healthy
+}
+way_back() {
+  if grep -q full "$base/way.$1"; then echo 'by a full rebuild'; else echo 'by catch-up'; fi
+}
+
 # load NAME OFFSET: fio in the background, random writes, every block verified as it goes.
 load() {
   fio --name="$1" --ioengine=nbd --uri="$uri" --rw=randwrite --bs=4k --iodepth=16 --offset="$2" \
@@ -150,9 +159,9 @@ fio_alive
 sleep 1
 seawall cluster start "$primary" | sed 's/^/           /'
 returned=$(date +%s%3N)
-wait_until 30 'the old primary is back in sync' healthy
-first_back=$(since "$returned")
-ok "$primary caught up in $first_back"
+wait_until 30 'the old primary is back in sync' healthy_noting "$primary"
+first_back="$(since "$returned"), $(way_back "$primary")"
+ok "$primary is back in sync after $first_back"
 load_ends
 
 victim=$(volume "[.replicas[] | select(.role != \"primary\" and .node != \"$front\")][0].node // empty")
@@ -164,9 +173,10 @@ sleep 1.5
 fio_alive
 seawall cluster start "$victim" | sed 's/^/           /'
 returned=$(date +%s%3N)
-wait_until 30 'the replica is back in sync' healthy
-second_back=$(since "$returned")
-ok "$victim caught up in $second_back"
+rm -f "$base/way.$victim"
+wait_until 30 'the replica is back in sync' healthy_noting "$victim"
+second_back="$(since "$returned"), $(way_back "$victim")"
+ok "$victim is back in sync after $second_back"
 
 step 'every checksum'
 load_ends
@@ -193,7 +203,7 @@ kill -9 "${pids[@]}"
 returned=$(date +%s%3N)
 seawall cluster up >/dev/null 2>&1
 wait_until 30 'the volume is healthy again' healthy
-rm -f "$base/demo.nbd"
+# The daemon serves its export again by itself; to attach it once more waits for that.
 seawall attach demo --frontend nbd --socket "$base/demo.nbd" >/dev/null
 all_back=$(since "$returned")
 same_image
@@ -205,8 +215,8 @@ cat <<SUMMARY
 
            ${bold}what happened                                 took${plain}
            primary killed, next one serves               $failover
-           old primary back in sync by catch-up          $first_back
-           replica back in sync by catch-up              $second_back
+           old primary back in sync                      $first_back
+           replica back in sync                          $second_back
            everything killed, healthy again              $all_back
            writes by fio, verified, error                $writes, $verified, $errors
            files that differ                             $differing
