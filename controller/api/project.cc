@@ -4,19 +4,11 @@
 #include <vector>
 
 #include "controller/core/change.h"
+#include "controller/core/fields.h"
 #include "controller/core/health.h"
 
 namespace seawall::controller {
 namespace {
-
-const char* word_of(VolumeState state) {
-  switch (state) {
-    case VolumeState::creating: return "creating";
-    case VolumeState::ready: return "ready";
-    case VolumeState::deleting: return "deleting";
-  }
-  return "unknown";
-}
 
 std::string node_name(const Core& core, NodeId id) {
   const auto at = core.nodes().find(id);
@@ -107,9 +99,9 @@ std::string waiting_for(const Core& core, const VolumeRecord& record, const Heal
 void fill_change(const Core& core, const VolumeRecord& record, const HealthView& health,
                  v1::ChangeView& out) {
   const Configuration& wish = *record.wish;
-  out.set_policy(wish.policy == Policy::quorum ? "quorum" : "in-sync");
+  out.set_policy(word_of(wish.policy));
   out.set_min_in_sync(wish.min_in_sync);
-  out.set_write_cache(wish.write_cache == WriteCache::none ? "none" : "writeback");
+  out.set_write_cache(word_of(wish.write_cache));
   out.set_replicas(static_cast<std::uint32_t>(wish.members.size()));
   out.set_waiting(waiting_for(core, record, health));
 }
@@ -125,9 +117,9 @@ void fill_volume(const Core& core, const Core::VolumeNow& volume, Instant now, v
   out.set_reason(health.reason);
   out.set_size_bytes(record.size.value() * limits::block_bytes);
   out.set_log_bytes(record.log_bytes);
-  out.set_policy(record.config.policy == Policy::quorum ? "quorum" : "in-sync");
+  out.set_policy(word_of(record.config.policy));
   out.set_min_in_sync(record.config.min_in_sync);
-  out.set_write_cache(record.config.write_cache == WriteCache::none ? "none" : "writeback");
+  out.set_write_cache(word_of(record.config.write_cache));
   out.set_epoch(record.epoch.value());
   out.set_pending_epoch(record.pending ? record.pending->value() : 0);
   out.set_revision(record.revision.value());

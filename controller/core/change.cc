@@ -10,8 +10,6 @@
 namespace seawall::controller {
 namespace {
 
-constexpr std::uint64_t slow_resends = 10;  // making and deleting take their time on a node
-
 // Moves to `retired` whoever the record has no use for.
 void retire_strangers(VolumeRecord& record) {
   const auto first = std::stable_partition(
@@ -100,33 +98,18 @@ std::optional<Change> plan_replacement(const VolumeRecord& record, const VolumeS
 void plan_retired(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
                   Instant now, const Options& options, Plan& plan) {
   VolumeRecord next = record;
-  std::erase_if(next.retired, [&seen](const ReplicaRecord& replica) {
-    const ReplicaSeen* heard = seen.find(replica.id);
-    return heard != nullptr && heard->deleted;
-  });
+  erase_deleted(next.retired, seen);
   if (next.retired.size() != record.retired.size()) {
     const std::string left = std::to_string(next.retired.size());
     plan.change = make_change(std::move(next), "replicas_deleted", "left=" + left);
     return;
   }
-  const Duration resend(options.resend.value() * slow_resends);
-  for (const ReplicaRecord& replica : record.retired) {
-    if (!is_due(mark_of(seen, replica.id), nodes, replica.node, record.version(), now, resend)) {
-      continue;
-    }
-    plan.deliveries.push_back(Delivery{
-        .node = replica.node,
-        .message = control::DeleteReplica{.operation = operation_of(record, replica.id, false),
-                                          .volume = record.id,
-                                          .replica = replica.id},
-        .replica = replica.id,
-        .attachment = std::nullopt});
-  }
+  deliver_deletes(record, record.retired, seen, nodes, now, options, plan);
 }
 
 void plan_newcomers(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
                     Instant now, const Options& options, Plan& plan) {
-  const Duration resend(options.resend.value() * slow_resends);
+  const Duration resend = slow_resend(options);
   for (const ReplicaRecord& replica : record.replicas) {
     if (record.is_member(replica.id) || is_made(seen, nodes, replica)) continue;
     const ReplicaSeen* heard = seen.find(replica.id);

@@ -62,20 +62,11 @@ std::string list_of(const ReplicaSet& replicas) {
   return text;
 }
 
-const char* word_of(VolumeState state) {
-  switch (state) {
-    case VolumeState::creating: return "creating";
-    case VolumeState::ready: return "ready";
-    case VolumeState::deleting: return "deleting";
-  }
-  return "unknown";
-}
-
 void put_configuration(const Configuration& config, const std::string& prefix,
                        VolumeFields& out) {
-  out[prefix + "policy"] = config.policy == Policy::quorum ? "quorum" : "in-sync";
+  out[prefix + "policy"] = word_of(config.policy);
   out[prefix + "min_in_sync"] = std::to_string(config.min_in_sync);
-  out[prefix + "write_cache"] = config.write_cache == WriteCache::none ? "none" : "writeback";
+  out[prefix + "write_cache"] = word_of(config.write_cache);
   out[prefix + "members"] = list_of(config.members);
   out[prefix + "in_sync"] = list_of(config.in_sync);
 }
@@ -125,6 +116,21 @@ std::optional<Token> token_of(std::string_view word) {
 }
 
 }  // namespace
+
+const char* word_of(VolumeState state) {
+  switch (state) {
+    case VolumeState::creating: return "creating";
+    case VolumeState::ready: return "ready";
+    case VolumeState::deleting: return "deleting";
+  }
+  return "unknown";
+}
+
+const char* word_of(Policy policy) { return policy == Policy::quorum ? "quorum" : "in-sync"; }
+
+const char* word_of(WriteCache cache) {
+  return cache == WriteCache::none ? "none" : "writeback";
+}
 
 bool is_known_event(std::string_view type) {
   return std::find(known_events.begin(), known_events.end(), type) != known_events.end();

@@ -19,6 +19,11 @@ using VolumeFields = std::map<std::string, std::string>;  // values unescaped
 
 VolumeFields fields_of(const VolumeRecord& record);
 
+// The words for it, in events and in projections.
+const char* word_of(VolumeState state);
+const char* word_of(Policy policy);
+const char* word_of(WriteCache cache);
+
 // What leads from `before` to `after`, keys ascending; `remark` (empty: none) comes last.
 std::string difference(const VolumeFields& before, const VolumeFields& after,
                        std::string_view remark);

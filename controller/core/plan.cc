@@ -12,14 +12,14 @@
 namespace seawall::controller {
 namespace {
 
-constexpr std::uint64_t slow_resends = 10;  // creating and deleting take their time on a node
+constexpr std::uint64_t slow_resends = 10;
 
 Plan plan_creating(const VolumeRecord& record, const VolumeSeen& seen, const NodesSeen& nodes,
                    Instant now, const Options& options) {
   Plan plan;
   plan.waiting = "its replicas are being made";
   std::size_t made = 0;
-  const Duration resend(options.resend.value() * slow_resends);
+  const Duration resend = slow_resend(options);
   std::string failure;
   for (const ReplicaRecord& replica : record.replicas) {
     const ReplicaSeen* heard = seen.find(replica.id);
@@ -61,12 +61,8 @@ Plan plan_deleting(const VolumeRecord& record, const VolumeSeen& seen, const Nod
                    Instant now, const Options& options) {
   Plan plan;
   plan.waiting = "its replicas are being deleted";
-  const Duration resend(options.resend.value() * slow_resends);
   VolumeRecord next = record;
-  std::erase_if(next.replicas, [&seen](const ReplicaRecord& replica) {
-    const ReplicaSeen* heard = seen.find(replica.id);
-    return heard != nullptr && heard->deleted;
-  });
+  erase_deleted(next.replicas, seen);
   if (next.replicas.empty()) {
     Change change = make_change(std::move(next), "deleted", "");
     change.next.reset();
@@ -78,18 +74,7 @@ Plan plan_deleting(const VolumeRecord& record, const VolumeSeen& seen, const Nod
     plan.change = make_change(std::move(next), "replicas_deleted", "left=" + left);
     return plan;
   }
-  for (const ReplicaRecord& replica : record.replicas) {
-    if (!is_due(mark_of(seen, replica.id), nodes, replica.node, record.version(), now, resend)) {
-      continue;
-    }
-    plan.deliveries.push_back(Delivery{
-        .node = replica.node,
-        .message = control::DeleteReplica{.operation = operation_of(record, replica.id, false),
-                                          .volume = record.id,
-                                          .replica = replica.id},
-        .replica = replica.id,
-        .attachment = std::nullopt});
-  }
+  deliver_deletes(record, record.replicas, seen, nodes, now, options, plan);
   return plan;
 }
 
@@ -275,6 +260,35 @@ Delivery make_create(const VolumeRecord& record, const ReplicaRecord& replica) {
                                         .extent_bytes = limits::extent_bytes},
       .replica = replica.id,
       .attachment = std::nullopt};
+}
+
+Duration slow_resend(const Options& options) {
+  return Duration(options.resend.value() * slow_resends);
+}
+
+void erase_deleted(std::vector<ReplicaRecord>& replicas, const VolumeSeen& seen) {
+  std::erase_if(replicas, [&seen](const ReplicaRecord& replica) {
+    const ReplicaSeen* heard = seen.find(replica.id);
+    return heard != nullptr && heard->deleted;
+  });
+}
+
+void deliver_deletes(const VolumeRecord& record, const std::vector<ReplicaRecord>& going,
+                     const VolumeSeen& seen, const NodesSeen& nodes, Instant now,
+                     const Options& options, Plan& plan) {
+  const Duration resend = slow_resend(options);
+  for (const ReplicaRecord& replica : going) {
+    if (!is_due(mark_of(seen, replica.id), nodes, replica.node, record.version(), now, resend)) {
+      continue;
+    }
+    plan.deliveries.push_back(Delivery{
+        .node = replica.node,
+        .message = control::DeleteReplica{.operation = operation_of(record, replica.id, false),
+                                          .volume = record.id,
+                                          .replica = replica.id},
+        .replica = replica.id,
+        .attachment = std::nullopt});
+  }
 }
 
 control::Assign make_assign(const VolumeRecord& record) {

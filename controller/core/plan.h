@@ -51,6 +51,14 @@ bool is_outdated(const VolumeRecord& record, const VolumeSeen& seen);
 Change make_change(VolumeRecord next, const char* type, std::string fields);  // raises the revision
 VolumeRecord with_pending_epoch(VolumeRecord record);
 Delivery make_create(const VolumeRecord& record, const ReplicaRecord& replica);
+// Making and deleting take their time on a node: they are asked again this much later.
+Duration slow_resend(const Options& options);
+// Takes out of `replicas` those whose files are gone.
+void erase_deleted(std::vector<ReplicaRecord>& replicas, const VolumeSeen& seen);
+// Asks the nodes of `going` to delete their files, as far as it is time to.
+void deliver_deletes(const VolumeRecord& record, const std::vector<ReplicaRecord>& going,
+                     const VolumeSeen& seen, const NodesSeen& nodes, Instant now,
+                     const Options& options, Plan& plan);
 control::Assign make_assign(const VolumeRecord& record);
 control::AttachmentView make_view(const VolumeRecord& record, const AttachmentRecord& attachment);
 std::uint64_t operation_of(const VolumeRecord& record, ReplicaId replica, bool creates);

@@ -54,4 +54,30 @@ inline void expect_prefix(Rig& rig, const Acknowledged& acked, bool power) {
   rig.expect_content(facts.marks.written);
 }
 
+// A crash at every change of the recovery from a crash: what was acknowledged is there after the
+// next opening. The first crash comes after `first_stop` changes.
+inline void crash_through_recovery(Rig rig, std::uint64_t seed, std::uint64_t first_stop,
+                                   bool power) {
+  Prng prng(seed);
+  ASSERT_TRUE(rig.open().has_value());
+  rig.disk->stop_after(first_stop);
+  const Acknowledged acked = drive(rig, prng, 1500);
+  power ? rig.lose_power(prng) : rig.kill(prng);
+  const std::unique_ptr<MemDisk> crashed = rig.disk->clone();
+  for (std::uint64_t stop = 1; stop < 60; ++stop) {
+    SCOPED_TRACE(stop);
+    rig.store.reset();
+    rig.disk = crashed->clone();
+    rig.disk->stop_after(stop);
+    const bool opened = rig.open().has_value();
+    power ? rig.lose_power(prng) : rig.kill(prng);
+    ASSERT_TRUE(rig.open().has_value());
+    // An opening that ended has made all it found durable; one that did not may find less.
+    expect_prefix(rig, acked, power);
+    if (::testing::Test::HasFailure()) return;
+    rig.store.reset();
+    if (opened) break;
+  }
+}
+
 }  // namespace seawall::wal

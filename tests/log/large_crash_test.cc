@@ -67,26 +67,8 @@ TEST_P(LargeCrash, W12_and_again_at_every_change_of_the_recovery_the_content_is_
   const bool power = GetParam();
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     SCOPED_TRACE(seed);
-    Rig rig = large_rig();
-    Prng prng(seed);
-    ASSERT_TRUE(rig.open().has_value());
-    rig.disk->stop_after(25 * seed);
-    const Acknowledged acked = drive(rig, prng, 1500);
-    power ? rig.lose_power(prng) : rig.kill(prng);
-    const std::unique_ptr<MemDisk> crashed = rig.disk->clone();
-    for (std::uint64_t stop = 1; stop < 60; ++stop) {
-      SCOPED_TRACE(stop);
-      rig.store.reset();
-      rig.disk = crashed->clone();
-      rig.disk->stop_after(stop);
-      const bool opened = rig.open().has_value();
-      power ? rig.lose_power(prng) : rig.kill(prng);
-      ASSERT_TRUE(rig.open().has_value());
-      expect_prefix(rig, acked, power);
-      if (HasFailure()) return;
-      rig.store.reset();
-      if (opened) break;
-    }
+    crash_through_recovery(large_rig(), seed, 25 * seed, power);
+    if (HasFailure()) return;
   }
 }
 
