@@ -195,9 +195,11 @@ void Cluster::count_power_loss(NodeNumber node) {
   }
 }
 
-void Cluster::disk_damaged(NodeNumber node) {
+void Cluster::disk_damaged(NodeNumber node, bool rots) {
   for (auto& volume : volumes_) {
-    if (holds(node, volume->id())) volume->atlas().damaged(node);
+    if (!holds(node, volume->id())) continue;
+    volume->atlas().damaged(node);
+    if (rots) volume->atlas().rots(node);
   }
 }
 
@@ -303,7 +305,8 @@ std::vector<ReplicaDisk> Cluster::disks(std::size_t volume) const {
   for (const auto& m : machines_) {
     for (const auto& [replica, entry] : m->disks.entries()) {
       if (!entry.complete || entry.record.volume != volumes_[volume]->id()) continue;
-      all.push_back({replica, entry.record.incarnation, entry.disk.get()});
+      all.push_back({replica, entry.record.incarnation, entry.disk.get(),
+                     volumes_[volume]->atlas().is_rotten(m->number)});
     }
   }
   return all;

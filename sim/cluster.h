@@ -64,7 +64,7 @@ class Cluster final : public VolumeClient::Machines {
   // No more copies of any volume are in doubt than may, even if this machine lost power now.
   [[nodiscard]] bool may_doubt(NodeNumber node) const;
   // The disk of this machine holds wrong bytes from now on.
-  void disk_damaged(NodeNumber node);
+  void disk_damaged(NodeNumber node, bool rots);
 
   // Every member of every volume in sync by its primary's word, the volumes serving. Else says what
   // is missing.

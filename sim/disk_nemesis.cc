@@ -43,7 +43,8 @@ void DiskNemesis::arm(Micros mean, Strike strike) {
   if (mean == 0) return;
   scheduler_.after(1 + prng_.below(2 * mean), world, [this, mean, strike] {
     if (!active_) return;
-    if (cluster_.options().strikes.takes(next_strike_++)) strike_one(strike);
+    const bool quiet = quiet_ && quiet_();
+    if (!quiet && cluster_.options().strikes.takes(next_strike_++)) strike_one(strike);
     arm(mean, strike);
   });
 }
@@ -68,8 +69,10 @@ std::string DiskNemesis::draw_file(bool also_map) {
 
 // Leaves wrong bytes behind, or may.
 void DiskNemesis::inject(NodeNumber node, wal::MemDisk& disk, const Fault& fault) {
+  if (disk.has_faults()) return;  // one after the other: they must not pile up on an idle disk
   if (!options_.beyond && !cluster_.may_doubt(node)) return;
-  cluster_.disk_damaged(node);
+  using enum wal::MemDisk::Effect;
+  cluster_.disk_damaged(node, fault.effect != fail && fault.effect != stale);
   disk.inject(fault);
 }
 
@@ -103,7 +106,7 @@ void DiskNemesis::bit_flip(NodeNumber node, wal::MemDisk& disk) {
   if (!options_.beyond && !cluster_.may_doubt(node)) return;
   const std::vector<std::uint64_t> used = disk.used_pages(file);
   if (used.empty()) return;
-  cluster_.disk_damaged(node);
+  cluster_.disk_damaged(node, true);
   const std::uint64_t at = used[draw % used.size()] * page + (draw >> 40) % page;
   disk.flip_bit(file, at, bit);
 }

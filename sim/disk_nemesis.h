@@ -8,6 +8,10 @@
 // Life cycle: start() once; heal() ends all and starts nothing new. Thread: the run's.
 #pragma once
 
+#include <functional>
+#include <string>
+#include <utility>
+
 #include "engine/base/prng.h"
 #include "sim/cluster.h"
 #include "sim/options.h"
@@ -21,6 +25,8 @@ class DiskNemesis {
 
   void start();
   void heal();
+  // Asked before each strike: true, and it does not happen.
+  void set_quiet(std::function<bool()> quiet) { quiet_ = std::move(quiet); }
   [[nodiscard]] std::uint64_t strikes() const { return strikes_; }
 
  private:
@@ -46,6 +52,7 @@ class DiskNemesis {
   Prng prng_;
   DiskFaultOptions options_;
   bool active_ = false;
+  std::function<bool()> quiet_;
   std::uint64_t next_strike_ = StrikePlan::first_of_disks;
   std::uint64_t strikes_ = 0;
 };

@@ -28,7 +28,9 @@ class FaultAtlas {
   [[nodiscard]] bool may_doubt(NodeNumber node) const;
   void power_lost(NodeNumber node);
   void damaged(NodeNumber node) { damaged_.insert(node); }
-  [[nodiscard]] bool is_damaged(NodeNumber node) const { return damaged_.contains(node); }
+  // Besides that: wrong bytes may lie there unread. Errors that were told leave none behind.
+  void rots(NodeNumber node) { rotten_.insert(node); }
+  [[nodiscard]] bool is_rotten(NodeNumber node) const { return rotten_.contains(node); }
   // Every copy was seen in sync and intact.
   void proven(Micros now);
   [[nodiscard]] bool in_doubt() const { return !unproven_.empty(); }
@@ -44,6 +46,7 @@ class FaultAtlas {
   bool durable_completions_;
   std::set<NodeNumber> unproven_;  // lost power, not seen in sync and intact since
   std::set<NodeNumber> damaged_;
+  std::set<NodeNumber> rotten_;
   Micros loss_allowed_until_ = 0;
 };
 

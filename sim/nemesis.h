@@ -28,6 +28,8 @@ class Nemesis {
   void strike_after_flush();
   // Told when a process begins to stand still for long: the run waits for it.
   void set_on_long_pause(std::function<void(Micros)> told) { on_long_pause_ = std::move(told); }
+  // Somebody stands still for long: nothing else breaks meanwhile.
+  [[nodiscard]] bool quiet() const { return scheduler_.now() < quiet_until_; }
   [[nodiscard]] const NemesisStats& stats() const { return stats_; }
 
  private:

@@ -144,6 +144,7 @@ class Run {
     cluster_.control_net().set_duplicates(options_.faults.control_duplicate);
     for (auto& workload : workloads_) workload->start_issuing();
     nemesis_.start();
+    disk_nemesis_.set_quiet([this] { return nemesis_.quiet(); });
     disk_nemesis_.start();
     chaos_end_ = scheduler_.now() + options_.chaos;
     run_until([this] { return scheduler_.now() >= chaos_end_; }, ~Micros{0});

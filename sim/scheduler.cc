@@ -22,8 +22,13 @@ void Scheduler::kill(Owner owner) {
   OwnerState& state = owners_[owner.value()];
   state.alive = false;
   state.paused = false;
-  for (const Entry& entry : state.held) take(entry);
   state.held.clear();
+  // At once: what the tasks hold belongs to a process that is about to go.
+  for (std::uint32_t i = 0; i < places_.size(); ++i) {
+    if (places_[i].sequence == 0 || places_[i].owner != owner) continue;
+    places_[i] = Place{};
+    free_places_.push_back(i);
+  }
 }
 
 void Scheduler::pause(Owner owner) {

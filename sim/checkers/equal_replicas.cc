@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engine/base/limits.h"
@@ -38,34 +39,54 @@ struct AlignedBlocks {
 struct Image {
   ReplicaFacts facts;
   std::vector<std::byte> content;
+  std::vector<bool> unreadable;  // by block; only on a disk with rot
   std::string problem;
 };
 
-std::string read_all(wal::Store& store, wal::MemDisk& disk, BlockCount size,
-                     std::vector<std::byte>& content) {
-  content.resize(size.value() * limits::block_bytes);
-  AlignedBlocks buffer(chunk_blocks);
-  std::vector<std::uint32_t> crcs(chunk_blocks);
-  for (std::uint64_t lba = 0; lba < size.value(); lba += chunk_blocks) {
-    const std::uint64_t blocks = std::min(chunk_blocks, size.value() - lba);
-    bool done = false;
-    wal::ReadOp op;
-    op.lba = Lba{lba};
-    op.blocks = BlockCount{blocks};
-    op.into = buffer.bytes.first(blocks * limits::block_bytes);
-    op.crcs = std::span(crcs).first(blocks);
-    op.owner = &done;
-    op.done = [](wal::ReadOp& o) { *static_cast<bool*>(o.owner) = true; };
-    store.read(op);
-    for (int turn = 0; turn < 1000 && !done; ++turn) {
-      store.pump(Instant{0});
-      disk.run_all();
-    }
-    if (!done) return "a read of block " + std::to_string(lba) + " never ended";
-    if (op.result != Errc::ok) {
-      return "block " + std::to_string(lba) + " cannot be read: " + errc_name(op.result);
-    }
+// ok, the error of the read, or cancelled when it never ended.
+Errc read_chunk(wal::Store& store, wal::MemDisk& disk, std::uint64_t lba, std::uint64_t blocks,
+                AlignedBlocks& buffer, std::vector<std::byte>& content) {
+  std::vector<std::uint32_t> crcs(blocks);
+  bool done = false;
+  wal::ReadOp op;
+  op.lba = Lba{lba};
+  op.blocks = BlockCount{blocks};
+  op.into = buffer.bytes.first(blocks * limits::block_bytes);
+  op.crcs = crcs;
+  op.owner = &done;
+  op.done = [](wal::ReadOp& o) { *static_cast<bool*>(o.owner) = true; };
+  store.read(op);
+  for (int turn = 0; turn < 1000 && !done; ++turn) {
+    store.pump(Instant{0});
+    disk.run_all();
+  }
+  if (!done) return Errc::cancelled;
+  if (op.result == Errc::ok) {
     std::memcpy(content.data() + lba * limits::block_bytes, op.into.data(), op.into.size());
+  }
+  return op.result;
+}
+
+std::string read_all(wal::Store& store, wal::MemDisk& disk, BlockCount size, bool rotten,
+                     Image& image) {
+  image.content.resize(size.value() * limits::block_bytes);
+  image.unreadable.resize(size.value());
+  AlignedBlocks buffer(chunk_blocks);
+  std::uint64_t blocks = 0;
+  for (std::uint64_t lba = 0; lba < size.value(); lba += blocks) {
+    blocks = std::min(chunk_blocks, size.value() - lba);
+    Errc result = read_chunk(store, disk, lba, blocks, buffer, image.content);
+    if (result != Errc::ok && rotten) {  // block by block: one bad one hides no other
+      blocks = 1;
+      result = read_chunk(store, disk, lba, blocks, buffer, image.content);
+      if (result == Errc::corrupt || result == Errc::io_error) {
+        image.unreadable[lba] = true;
+        continue;
+      }
+    }
+    if (result != Errc::ok) {
+      return "block " + std::to_string(lba) + " cannot be read: " + errc_name(result);
+    }
   }
   return {};
 }
@@ -92,7 +113,7 @@ Image image_of(const ReplicaDisk& replica, BlockCount size, bool without_power) 
   } else if (image.facts.damage != Damage::none) {
     image.problem = "reports damage " + std::to_string(static_cast<int>(image.facts.damage));
   } else {
-    image.problem = read_all(**store, *copy, size, image.content);
+    image.problem = read_all(**store, *copy, size, replica.rotten, image);
   }
   return image;
 }
@@ -106,14 +127,19 @@ std::string name(const ReplicaDisk& disk) {
 std::string compare_replicas(std::span<const ReplicaDisk> disks, BlockCount size,
                              bool without_power) {
   std::vector<Image> images;
+  std::vector<std::string> names;
+  // A disk with rot may say so, and then it is no copy to compare.
   for (const ReplicaDisk& disk : disks) {
-    images.push_back(image_of(disk, size, without_power));
-    if (!images.back().problem.empty()) return name(disk) + " " + images.back().problem;
+    Image image = image_of(disk, size, without_power);
+    if (!image.problem.empty() && disk.rotten) continue;
+    if (!image.problem.empty()) return name(disk) + " " + image.problem;
+    images.push_back(std::move(image));
+    names.push_back(name(disk));
   }
   for (std::size_t i = 1; i < images.size(); ++i) {
     const Image& a = images[0];
     const Image& b = images[i];
-    const std::string both = name(disks[0]) + " and " + name(disks[i]);
+    const std::string both = names[0] + " and " + names[i];
     if (!without_power && a.facts.marks.written != b.facts.marks.written) {
       return both + " end at lsn " + std::to_string(a.facts.marks.written.value()) + " and " +
              std::to_string(b.facts.marks.written.value());
@@ -126,6 +152,7 @@ std::string compare_replicas(std::span<const ReplicaDisk> disks, BlockCount size
     if (a.content == b.content) continue;
     for (std::uint64_t lba = 0; lba < size.value(); ++lba) {
       const std::size_t at = lba * limits::block_bytes;
+      if (a.unreadable[lba] || b.unreadable[lba]) continue;
       if (std::memcmp(a.content.data() + at, b.content.data() + at, limits::block_bytes) != 0) {
         return both + " differ in block " + std::to_string(lba);
       }

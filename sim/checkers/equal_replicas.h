@@ -19,6 +19,7 @@ struct ReplicaDisk {
   ReplicaId replica;
   Incarnation incarnation;
   const wal::MemDisk* disk = nullptr;
+  bool rotten = false;  // on purpose: what nobody has read may be unreadable, but not wrong
 };
 
 std::string compare_replicas(std::span<const ReplicaDisk> disks, BlockCount size,

@@ -104,6 +104,7 @@ class MemDisk final : public Disk {
   };
   void inject(const Fault& fault) { faults_.push_back(fault); }
   void clear_faults() { faults_.clear(); }
+  [[nodiscard]] bool has_faults() const { return !faults_.empty(); }
   [[nodiscard]] std::uint64_t count(Op::Kind kind) const {
     return counts_[static_cast<std::size_t>(kind)];
   }
