@@ -1,5 +1,7 @@
 #include "engine/block_repair.h"
 
+#include "engine/base/mutant.h"
+
 namespace seawall {
 
 BlockRepair::Job* BlockRepair::find(std::uint64_t id) {
@@ -92,9 +94,12 @@ std::optional<BlockRepair::Verdict> BlockRepair::hopeless(const ReplicaSet& coun
     bool left = false;
     for (const ReplicaId id : counting) left = left || !job.tried.contains(id);
     if (left) continue;
-    const Verdict failed{job.token, job.lba, job.blocks, false};
-    jobs_.erase_at(i);
-    return failed;
+    const bool again = !job.last_look && !MUTANT(M110);
+    const Verdict verdict{job.token, job.lba, job.blocks, again};
+    job.last_look = true;
+    job.state = State::reading;
+    if (!again) jobs_.erase_at(i);
+    return verdict;
   }
   return std::nullopt;
 }

@@ -2,10 +2,11 @@
 //
 // A job begins with a read that failed; it asks one replica after the other, in the order of their
 // ids, and lets the store take what fits its own CRCs. As soon as anything fitted the read is done
-// again; when nobody is left its client gets an I/O error, for those blocks alone. Life cycle: with
-// the Primary. Thread: the Core's. Ownership: a slot that arrives goes to RepairBlocks in that
-// step. Bounds: `jobs_max` jobs; a read beyond them is answered with the error at once. Errors:
-// none.
+// again; when nobody is left it is done once more, for the peers may have sent what a newer record
+// says, which the own log has by now. Then its client gets an I/O error, for those blocks alone.
+// Life cycle: with the Primary. Thread: the Core's. Ownership: a slot that arrives goes to
+// RepairBlocks in that step. Bounds: `jobs_max` jobs; a read beyond them is answered with the error
+// at once. Errors: none.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +45,7 @@ class BlockRepair {
     bool again = false;  // read once more; else it has failed
   };
   std::optional<Verdict> on_repaired(const event::BlocksRepaired& done);
-  // A job that none of `counting` may be asked for any more, as failed.
+  // A job that none of `counting` may be asked for any more: to be read a last time, or failed.
   std::optional<Verdict> hopeless(const ReplicaSet& counting);
 
   [[nodiscard]] std::size_t size() const { return jobs_.size(); }
@@ -60,6 +61,7 @@ class BlockRepair {
     ReplicaId asked;
     ReplicaSet tried;
     Instant due;
+    bool last_look = false;  // nobody is left, and it is being read for the last time
   };
   Job* find(std::uint64_t id);
 

@@ -34,7 +34,8 @@ void Primary::repair() {
     }
   }
   while (const std::optional<BlockRepair::Verdict> verdict = blocks_.hopeless(counting)) {
-    requests_.on_unreadable(verdict->token);
+    if (!verdict->again) requests_.on_unreadable(verdict->token);
+    else if (!requests_.read_again(verdict->token)) blocks_.forget(verdict->token);
   }
   repair_.judge(all_members());
   const std::optional<Lsn> unreadable = repair_.first();

@@ -256,7 +256,9 @@ bool Requests::read_again(std::uint64_t token) {
 void Requests::finish_read(std::size_t index) {
   const OpenRead read = reads_[index];
   reads_.erase_at(index);
-  answer(read.asker, ClientStatus::ok, primary_.position_seen(), read.slot);
+  Position seen = primary_.position_seen();
+  if (MUTANT(M112)) seen.lsn = primary_.term_start();
+  answer(read.asker, ClientStatus::ok, seen, read.slot);
 }
 
 // --- progress ---

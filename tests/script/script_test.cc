@@ -1,10 +1,12 @@
-// One test case for each script of this directory; its name is the file's, so the ids show.
+// One test case for each script of a directory (or of several, with ':' between them); its name is
+// the file's, so the ids show, and its suite is that of the directory: Script or Timing.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "tests/script/runner.h"
 
@@ -41,19 +43,29 @@ class ScriptCase : public testing::Test {
   std::filesystem::path path_;
 };
 
-bool register_all() {
+bool register_directory(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(SCRIPT_DIR)) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (entry.path().extension() == ".txt" && entry.path().filename() != "CMakeLists.txt") {
       paths.push_back(entry.path());
     }
   }
   std::sort(paths.begin(), paths.end());
+  const char* suite = directory.filename() == "timing" ? "Timing" : "Script";
   for (const std::filesystem::path& path : paths) {
-    testing::RegisterTest("Script", path.stem().c_str(), nullptr, nullptr, __FILE__, __LINE__,
+    testing::RegisterTest(suite, path.stem().c_str(), nullptr, nullptr, __FILE__, __LINE__,
                           [path]() -> testing::Test* { return new ScriptCase(path); });
   }
   return !paths.empty();
+}
+
+bool register_all() {
+  std::stringstream directories(SCRIPT_DIR);
+  bool any = false;
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    any = register_directory(directory) || any;
+  }
+  return any;
 }
 
 const bool registered = register_all();

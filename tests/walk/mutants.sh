@@ -24,7 +24,7 @@ SWITCH
 compiler=${CXX:-c++}
 command -v ccache >/dev/null && compiler="ccache $compiler"
 flags=(-std=c++20 -O1 -w -I. -include "$build/mutant_switch.h"
-  -DSEAWALL_MUTANT=::seawall_mutant_number "-DSCRIPT_DIR=\"$PWD/tests/script\"")
+  -DSEAWALL_MUTANT=::seawall_mutant_number "-DSCRIPT_DIR=\"$PWD/tests/script:$PWD/tests/timing\"")
 
 compile() { $compiler "${flags[@]}" -c "$1" -o "$build/${1//\//_}.o"; }
 running=0
