@@ -51,15 +51,21 @@ struct StreamLog { ReplicaId peer; LinkId link; SessionId session; message::Enve
 
 // --- rebuild, source side: answered by BaseFrozen, BaseSent ---
 struct FreezeBase { ReplicaId peer; SessionId session; };
+// The replica's map of one range: what differs is what the following SendBase send.
+struct CompareBase { ReplicaId peer; SessionId session; message::BaseMap map;
+                     std::optional<Lsn> since; };
 struct SendBase { ReplicaId peer; LinkId link; SessionId session; message::Envelope envelope;
                   std::uint32_t extents_max = 0; };
 struct ThawBase { ReplicaId peer; SessionId session; };
-// --- rebuild, target side: answered by RebuildPrepared, BaseWritten, BaseFlushed ---
+// --- rebuild, target side: answered by RebuildPrepared, BaseMapRead, BaseWritten, BaseFlushed ---
 struct PrepareRebuild { RebuildMarker marker; std::optional<Floor> floor; Term cut_term;
                         std::uint64_t cut_chain = 0; const TermTable* terms = nullptr;
-                        const RequestTables* requests = nullptr; };
+                        const RequestTables* requests = nullptr; bool keep_base = false; };
+// Reads the own map from `from` on and queues it as a BaseMap frame on the link.
+struct ReadBaseMap { LinkId link; SessionId session; message::Envelope envelope; Lba from;
+                     std::optional<Lsn> since; };
 struct WriteBase { SessionId session; message::BaseBlocks blocks; };
-struct FlushBase { SessionId session; };
+struct FlushBase { SessionId session; std::optional<Lsn> since; };
 
 // --- damage ---
 // Read a record, or blocks, for a peer, and queue the answer on its link: RecordPayload (found:
@@ -96,8 +102,9 @@ using Command =
     std::variant<command::AppendLog, command::FlushLog, command::SetFoldLimit, command::PinLog,
                  command::UnpinLog, command::WriteSuper, command::RewindLog, command::DialPeer,
                  command::HangUp, command::StopDialling, command::Send, command::StreamLog,
-                 command::FreezeBase, command::SendBase, command::ThawBase,
-                 command::PrepareRebuild, command::WriteBase, command::FlushBase,
+                 command::FreezeBase, command::CompareBase, command::SendBase,
+                 command::ThawBase, command::PrepareRebuild, command::ReadBaseMap,
+                 command::WriteBase, command::FlushBase,
                  command::ServeRecord, command::ServeBlocks, command::RepairLog,
                  command::RepairBlocks,
                  command::AttachReply, command::Complete, command::ReadData, command::DropSlot,

@@ -262,7 +262,8 @@ constexpr bool is_for_primary =
     std::is_same_v<Words, message::Ack> || std::is_same_v<Words, message::Nack> ||
     std::is_same_v<Words, message::BarrierDone> ||
     std::is_same_v<Words, message::HeartbeatReply> ||
-    std::is_same_v<Words, message::RebuildReady> || std::is_same_v<Words, message::BaseAck> ||
+    std::is_same_v<Words, message::RebuildReady> || std::is_same_v<Words, message::BaseMap> ||
+    std::is_same_v<Words, message::BaseAck> ||
     std::is_same_v<Words, message::RebuildComplete> ||
     std::is_same_v<Words, message::MarkerCleared> ||
     std::is_same_v<Words, message::BlocksPayload>;
@@ -344,6 +345,7 @@ void Engine::on(const event::LogStreamed& event) { primary_.on_log_streamed(even
 void Engine::on(const event::BaseFrozen& event) { primary_.on_base_frozen(event); }
 void Engine::on(const event::BaseSent& event) { primary_.on_base_sent(event); }
 void Engine::on(const event::RebuildPrepared& event) { replica_.on_prepared(event); }
+void Engine::on(const event::BaseMapRead& event) { replica_.on_base_map_read(event); }
 void Engine::on(const event::BaseWritten& event) { replica_.on_base_written(event); }
 void Engine::on(const event::BaseFlushed& event) { replica_.on_base_flushed(event); }
 

@@ -51,6 +51,7 @@ class Engine {
   void on(const event::BaseFrozen& event);
   void on(const event::BaseSent& event);
   void on(const event::RebuildPrepared& event);
+  void on(const event::BaseMapRead& event);
   void on(const event::BaseWritten& event);
   void on(const event::BaseFlushed& event);
   void on(const event::ClientOpened& event);

@@ -59,14 +59,18 @@ struct LogStreamed { ReplicaId peer; SessionId session; Lsn upto; bool ok = fals
 // --- rebuild ---
 struct BaseFrozen { ReplicaId peer; SessionId session; bool ok = false; Lsn cut; Term cut_term;
                     std::uint64_t cut_chain = 0; std::uint64_t extents = 0; };
+// `upto`: all before it was compared; `range_done`: the range of the last CompareBase was.
 struct BaseSent { ReplicaId peer; SessionId session; bool ok = false; std::uint64_t sequence = 0;
-                  bool end = false; std::uint64_t count = 0; std::uint64_t digest = 0; };
+                  bool range_done = false; Lba upto; std::uint64_t digest = 0;
+                  std::uint64_t compared = 0; std::uint64_t map_digest = 0; };
 // `requests`: the tables that the super block holds now.
 struct RebuildPrepared { SessionId session; bool ok = false; const ReplicaFacts* facts = nullptr;
                          const RequestTables* requests = nullptr; };
+struct BaseMapRead { SessionId session; bool ok = false; };
 struct BaseWritten { SessionId session; std::uint64_t sequence = 0; bool ok = false;
                      std::uint64_t digest = 0; };  // running digest of what has arrived
-struct BaseFlushed { SessionId session; bool ok = false; };
+struct BaseFlushed { SessionId session; bool ok = false;
+                     std::uint64_t count = 0, digest = 0; };  // of the own map, changed after since
 
 // --- damage ---
 struct LogRepaired { bool ok = false; Damage damage = Damage::none;
@@ -89,7 +93,8 @@ using Event =
                  event::Removed, event::PeerUp, event::PeerDown, event::Received, event::LinkClosed,
                  event::LogWritten, event::LogDurable, event::LogFailed, event::SuperWritten,
                  event::RewindDone, event::Checkpointed, event::LogSpace, event::LogStreamed,
-                 event::BaseFrozen, event::BaseSent, event::RebuildPrepared, event::BaseWritten,
+                 event::BaseFrozen, event::BaseSent, event::RebuildPrepared,
+                 event::BaseMapRead, event::BaseWritten,
                  event::BaseFlushed, event::LogRepaired, event::RecordUnknown,
                  event::BlocksRepaired, event::LostByWord, event::ClientOpened, event::ClientClosed,
                  event::ClientAsked, event::ReadDone>;

@@ -95,13 +95,14 @@ struct HeartbeatReply {
   Instant echo;
 };
 
-// Full rebuild. Log lane = StartStream from cut + 1 on the same session, base lane = BaseBlocks.
+// Rebuild. Log lane = the stream from cut + 1 on the same session. Base lane: the source asks for
+// the replica's map, range by range, and sends the columns that differ.
 struct StartRebuild {
   Lsn cut;                      // the source's frozen `applied`
   Term cut_term;
   std::uint64_t cut_chain = 0;  // chain at the cut
   TermTable const* terms = nullptr;  // terms at or below the cut; outlives the step only
-  std::uint64_t extents_total = 0;   // mapped extents that will be sent
+  std::uint64_t extents_total = 0;   // mapped in the source's base
   Lsn head;                          // as in StartStream
 };
 // Comes right before StartRebuild: the request tables as of the cut, by which the replica answers
@@ -111,13 +112,27 @@ struct BaseRequests {
 };
 struct RebuildReady {  // marker durable, log forgotten
   Lsn cut;
+  std::optional<Lsn> start;  // the marker's: what its base certainly held when the first one began
 };
-// One extent of the base at the cut. 64 KiB at most 256 KiB; `slot` holds its present blocks in
-// order.
+// Source to replica: your extents that begin at or after `from`, as far as fits one answer.
+struct AskBaseMap {
+  Lba from;
+  std::optional<Lsn>
+      since;  // delta: what neither side changed after it is equal; none: all of them
+};
+// All extents of the replica in [from, upto) that its entries name and that changed after `since`.
+// `slot` holds a line for each (node/runtime/base_map); no_slot: none.
+struct BaseMap {
+  Lba from, upto;            // upto at or beyond the volume's end: the last one
+  std::uint32_t lines = 0;
+  Slot slot = no_slot;
+};
+// One extent of the base at the cut that differs. 64 KiB at most 256 KiB; `slot` holds its present
+// blocks in order. It replaces what the replica has, entry and all.
 struct BaseBlocks {
   std::uint64_t sequence = 0;  // 1, 2, 3 ...: gaps are noticed by count
   Lba lba;                     // first block of the extent
-  Lsn last_lsn;                // the record that last changed it
+  Lsn last_lsn;                // the record that last changed it; 0: the source has no entry
   std::uint64_t present = 0;   // bit i: block i is in the payload
   Slot slot = no_slot;         // no_slot: a hole
 };
@@ -127,9 +142,11 @@ struct BaseAck {
 struct BaseEnd {
   std::uint64_t count = 0;   // BaseBlocks sent
   std::uint64_t digest = 0;  // over (lba, last_lsn, present, CRCs) of each, in order
+  std::uint64_t compared = 0;    // entries of the source that changed after `since` ...
+  std::uint64_t map_digest = 0;  // ... and what they say, in order
 };
 struct RebuildComplete {  // replica: base complete, log contiguous and durable to `durable`
-  std::uint64_t count = 0;
+  std::uint64_t count = 0;   // of its own entries as they are now: must be what the source compared
   std::uint64_t digest = 0;
   Lsn durable;
   std::uint64_t requests = 0;  // digest of the request tables, as its disk gave them back
@@ -170,14 +187,16 @@ struct BlocksPayload {
 
 using PeerMessage =
     std::variant<Hello, HelloReply, StartStream, Rewind, RewindDone, Append, Ack, Nack, Barrier,
-                 BarrierDone, Heartbeat, HeartbeatReply, StartRebuild, RebuildReady, BaseBlocks,
-                 BaseAck, BaseEnd, RebuildComplete, RebuildAccepted, MarkerCleared, BaseRequests,
-                 FetchRecord, RecordPayload, FetchBlocks, BlocksPayload>;
+                 BarrierDone, Heartbeat, HeartbeatReply, StartRebuild, RebuildReady, AskBaseMap,
+                 BaseMap, BaseBlocks, BaseAck, BaseEnd, RebuildComplete, RebuildAccepted,
+                 MarkerCleared, BaseRequests, FetchRecord, RecordPayload, FetchBlocks,
+                 BlocksPayload>;
 
 // The payload that travels with it, lent to the receiver.
 inline Slot payload_slot(const PeerMessage& message) {
   if (const auto* append = std::get_if<Append>(&message)) return append->slot;
   if (const auto* base = std::get_if<BaseBlocks>(&message)) return base->slot;
+  if (const auto* map = std::get_if<BaseMap>(&message)) return map->slot;
   if (const auto* record = std::get_if<RecordPayload>(&message)) return record->slot;
   if (const auto* blocks = std::get_if<BlocksPayload>(&message)) return blocks->slot;
   return no_slot;

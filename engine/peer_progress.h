@@ -26,17 +26,23 @@ enum class PeerState : std::uint8_t {
 };
 const char* peer_state_name(PeerState state);
 
-// The base lane of a full rebuild, source side.
+// The base lane of a rebuild, source side: ask for a range of the replica's map, send the columns
+// of that range that differ, ask for the next.
 struct BaseLane {
   BaseFreeze freeze;
+  std::optional<Lsn> since;  // delta; none: every extent is compared
   Lsn cut;
   std::uint64_t extents = 0;
-  std::uint64_t sent = 0;
+  std::uint64_t sent = 0;    // columns
   std::uint64_t acked = 0;
+  bool asked = false;        // an AskBaseMap is out
+  bool comparing = false;    // a range is with the executor
   bool busy = false;         // a SendBase is out
-  bool end = false;          // all has been sent; count and digest are known
-  std::uint64_t count = 0;
-  std::uint64_t digest = 0;
+  bool end = false;          // all has been compared; count and digest are known
+  Lba range_end;             // of the range that is compared
+  Lba upto;                  // all before it was compared
+  std::uint64_t compared = 0;
+  std::uint64_t digest = 0;  // of the entries that were compared
   std::uint64_t requests = 0;   // digest of the request tables that were sent
   std::optional<Position> floor;  // what the replica must hold again: its old end included
 };

@@ -159,6 +159,7 @@ class Primary {
   void on(Peer& peer, const message::BarrierDone& done);
   void on(Peer& peer, const message::HeartbeatReply& reply);
   void on(Peer& peer, const message::RebuildReady& ready);
+  void on(Peer& peer, const message::BaseMap& map);
   void on(Peer& peer, const message::BaseAck& ack);
   void on(Peer& peer, const message::RebuildComplete& complete);
   void on(Peer& peer, const message::MarkerCleared& cleared);
@@ -174,8 +175,9 @@ class Primary {
   void journal_plan(Peer& peer, const Plan& plan, const ReplicaFacts& facts);
   void journal(const Peer& peer, PlanStage stage, SessionEnd end = SessionEnd::epoch_over);
 
-  // primary_rebuild.cc: the source of a full rebuild
-  void start_rebuild(Peer& peer, const ReplicaFacts& facts);
+  // primary_rebuild.cc: the source of a rebuild
+  void start_rebuild(Peer& peer, const Plan& plan, const ReplicaFacts& facts);
+  void ask_map(Peer& peer, Lba from);
   void pump_base(Peer& peer);
 
   Context& context_;

@@ -258,9 +258,8 @@ void Primary::execute(Peer& peer, const Plan& plan, const ReplicaFacts& facts) {
       journal(peer, PlanStage::step);
       send(peer, message::Rewind{plan.common});
       return;
-    // A delta is a full rebuild that compares first. It is not built yet: everything travels.
     case PlanKind::delta:
-    case PlanKind::full: start_rebuild(peer, facts); return;
+    case PlanKind::full: start_rebuild(peer, plan, facts); return;
   }
 }
 

@@ -1,5 +1,6 @@
-// The source of a full rebuild: base and log are held before it starts, so it ends at the first
-// attempt. The replica counts only when what arrived was compared and its marker is gone.
+// The source of a rebuild: base and log are held before it starts, so it ends at the first attempt.
+// It compares its map with the replica's, range by range, and sends the columns that differ. The
+// replica counts only when its own map says the same as the source's and its marker is gone.
 #include <algorithm>
 
 #include "engine/base/mutant.h"
@@ -7,7 +8,7 @@
 
 namespace seawall {
 
-void Primary::start_rebuild(Peer& peer, const ReplicaFacts& facts) {
+void Primary::start_rebuild(Peer& peer, const Plan& plan, const ReplicaFacts& facts) {
   peer.become(PeerState::freezing, context_.now + context_.options.progress_deadline);
   journal(peer, PlanStage::step);
   // What it may have acknowledged and is about to give up: its floor, and its old end.
@@ -18,6 +19,7 @@ void Primary::start_rebuild(Peer& peer, const ReplicaFacts& facts) {
   peer.reserve.release();
   peer.base = BaseLane{};
   peer.base.floor = floor;
+  if (plan.kind == PlanKind::delta) peer.base.since = plan.since;
   peer.base.freeze = BaseFreeze(context_, peer.id, session_id(peer));
 }
 
@@ -53,17 +55,46 @@ void Primary::on(Peer& peer, const message::RebuildReady& ready) {
     ++context_.counters.unexpected;
     return;
   }
+  // What its base certainly held; and never beyond this base: what it folded beyond differs, too.
+  if (peer.base.since && ready.start) {
+    peer.base.since = std::min({*peer.base.since, *ready.start, peer.base.cut});
+  } else {
+    peer.base.since.reset();
+  }
   peer.become(PeerState::rebuilding, context_.now + context_.options.progress_deadline);
   journal(peer, PlanStage::step);
   peer.written = peer.durable = ready.cut;
   peer.cursor = ready.cut.next();
   peer.progress_at = context_.now;
+  ask_map(peer, Lba{0});
+}
+
+void Primary::ask_map(Peer& peer, Lba from) {
+  peer.base.asked = true;
+  send(peer, message::AskBaseMap{from, peer.base.since});
+}
+
+void Primary::on(Peer& peer, const message::BaseMap& map) {
+  BaseLane& base = peer.base;
+  const bool wanted = peer.state == PeerState::rebuilding && base.asked && map.from == base.upto &&
+                      map.upto > map.from;
+  if (!wanted) {
+    ++context_.counters.unexpected;
+    context_.drop(map.slot);
+    return;
+  }
+  base.asked = false;
+  base.comparing = true;
+  base.range_end = map.upto;
+  peer.progress_at = context_.now;
+  context_.emit(command::CompareBase{peer.id, session_id(peer), map, base.since});
+  context_.drop(map.slot);
   pump_base(peer);
 }
 
 void Primary::pump_base(Peer& peer) {
   BaseLane& base = peer.base;
-  if (peer.state != PeerState::rebuilding || base.busy || base.end) return;
+  if (peer.state != PeerState::rebuilding || base.busy || !base.comparing) return;
   const std::uint64_t in_flight = base.sent - base.acked;
   if (in_flight >= context_.options.base_window) return;
   base.busy = true;
@@ -86,15 +117,18 @@ void Primary::on_base_sent(const event::BaseSent& done) {
     return;
   }
   CHECK(done.sequence >= base.sent);
+  CHECK(done.upto >= base.upto);
+  if (done.upto > base.upto) peer->progress_at = context_.now;
   base.sent = done.sequence;
-  if (done.end) {
-    base.end = true;
-    base.count = done.count;
-    base.digest = done.digest;
-    send(*peer, message::BaseEnd{done.count, done.digest});
-    return;
-  }
-  pump_base(*peer);
+  base.upto = done.upto;
+  if (!done.range_done) return pump_base(*peer);
+  CHECK(done.upto == base.range_end);
+  base.comparing = false;
+  if (base.upto.value() < context_.facts.size.value()) return ask_map(*peer, base.upto);
+  base.end = true;
+  base.compared = done.compared;
+  base.digest = done.map_digest;
+  send(*peer, message::BaseEnd{done.sequence, done.digest, done.compared, done.map_digest});
 }
 
 void Primary::on(Peer& peer, const message::BaseAck& ack) {
@@ -118,7 +152,7 @@ void Primary::on(Peer& peer, const message::RebuildComplete& complete) {
     ++context_.counters.unexpected;
     return;
   }
-  const bool equal = complete.count == base.count && complete.digest == base.digest &&
+  const bool equal = complete.count == base.compared && complete.digest == base.digest &&
                      complete.requests == base.requests;
   const bool reaches = complete.durable >= base.cut && complete.durable <= peer.sent_upto();
   const std::optional<Position> at = position_at(context_.facts.terms, complete.durable);

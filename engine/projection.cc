@@ -25,7 +25,8 @@ ReplicaState state_of(const Peer& peer) {
 RecoveryKind kind_of(const Peer& peer) {
   switch (state_of(peer)) {
     case ReplicaState::rewinding: return RecoveryKind::rewind;
-    case ReplicaState::rebuilding: return RecoveryKind::full;
+    case ReplicaState::rebuilding:
+      return peer.base.since ? RecoveryKind::delta : RecoveryKind::full;
     case ReplicaState::catching_up: return RecoveryKind::catch_up;
     case ReplicaState::proving: return RecoveryKind::attach;
     case ReplicaState::in_sync:
@@ -48,9 +49,13 @@ PeerStatus status_of(const Engine& engine, const Peer& peer) {
   status.applied = peer.applied;
   status.reason = peer.reason;
   if (status.state == ReplicaState::rebuilding) {
-    status.bytes_total = peer.base.extents * limits::extent_bytes;
-    const std::uint64_t done = peer.base.acked * limits::extent_bytes;
-    status.bytes_left = status.bytes_total - std::min(done, status.bytes_total);
+    // Of the volume: compared and, where they differed, written over there.
+    const std::uint64_t size = context.facts.size.value();
+    const std::uint64_t upto = std::min(peer.base.upto.value(), size);
+    const std::uint64_t owed = std::min(
+        upto, (peer.base.sent - peer.base.acked) * limits::extent_bytes / limits::block_bytes);
+    status.bytes_total = size * limits::block_bytes;
+    status.bytes_left = (size - upto + owed) * limits::block_bytes;
   } else if (peer.written) {
     status.bytes_left = context.log.bytes_after(*peer.written);
     const Lsn before = peer.streaming_from > Lsn{0} ? peer.streaming_from.prev() : Lsn{};

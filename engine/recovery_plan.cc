@@ -9,13 +9,27 @@ Plan full(const char* reason, bool alarm = false) {
   return Plan{PlanKind::full, Lsn{}, alarm, reason};
 }
 
+Plan delta(Lsn common, Lsn since, const char* reason) {
+  return Plan{PlanKind::delta, common, false, reason, since};
+}
+
 // The replica's whole log is common: it only lacks what comes after it.
-Plan plan_for_prefix(const PrimaryFacts& primary, Lsn common) {
+Plan plan_for_prefix(const PrimaryFacts& primary, Lsn common, Lsn applied) {
   if (common == primary.log.end) return Plan{PlanKind::attach, common, false, "at the head"};
   if (common >= primary.trimmed || (MUTANT(M36) && common.next() >= primary.trimmed)) {
     return Plan{PlanKind::catch_up, common, false, "the log holds what it lacks"};
   }
-  return Plan{PlanKind::delta, common, false, "the log no longer holds what it lacks"};
+  return delta(common, applied, "the log no longer holds what it lacks");
+}
+
+// What its base held when the first rebuild began must be of this history: then the extents that
+// changed since, on either side, are all that can differ.
+Plan plan_for_marker(const ReplicaFacts& replica, const CommonPoint& point) {
+  if (!replica.marker->start) return full("marker without its start");
+  const Lsn start = *replica.marker->start;
+  if (point.two_histories) return full("equal terms, different chains", true);
+  if (!point.lsn || *point.lsn < start) return full("a rebuild of another history was interrupted");
+  return delta(*point.lsn, start, "a rebuild was interrupted");
 }
 
 }  // namespace
@@ -29,8 +43,9 @@ Plan recovery_plan(const PrimaryFacts& primary, const ReplicaFacts& replica) {
   }
   if (replica.damage == Damage::base_untrusted) return full("base not to be trusted");
   if (replica.marker) {
-    if (!replica.marker->start) return full("marker without its start");
-    return Plan{PlanKind::delta, *replica.marker->start, false, "a rebuild was interrupted"};
+    return plan_for_marker(
+        replica, common_point(primary.log, LogView{&replica.terms, replica.marks.written,
+                                                   replica.chain}));
   }
 
   const Lsn end = replica.marks.written;
@@ -50,7 +65,7 @@ Plan recovery_plan(const PrimaryFacts& primary, const ReplicaFacts& replica) {
   if (common == end && replica.damage == Damage::regressed) {
     return Plan{PlanKind::rewind, common, false, "its log is shorter than it was"};
   }
-  if (common == end) return plan_for_prefix(primary, common);
+  if (common == end) return plan_for_prefix(primary, common, replica.marks.applied);
   if (replica.last_term == primary.epoch) return full("ahead of its own primary", true);
   if (common >= replica.marks.applied) {
     return Plan{PlanKind::rewind, common, false, "a tail of another history"};

@@ -17,6 +17,7 @@ struct Plan {
   Lsn common;                // attach, catch_up: the replica's end; rewind: where to
   bool alarm = false;        // facts that cannot be: somebody has to look
   const char* reason = "";   // static text
+  Lsn since;                 // delta: neither base changed before it in another history
 };
 
 struct PrimaryFacts {

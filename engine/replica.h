@@ -41,6 +41,7 @@ class Replica {
   void on_log_failed();
   void on_rewound(const event::RewindDone& done);
   void on_prepared(const event::RebuildPrepared& done);
+  void on_base_map_read(const event::BaseMapRead& done);
   void on_base_written(const event::BaseWritten& done);
   void on_base_flushed(const event::BaseFlushed& done);
   void on_marker_cleared(const SessionId& session);
@@ -79,6 +80,7 @@ class Replica {
   void on(const message::Heartbeat& heartbeat);
   void on(const message::BaseRequests& requests);
   void on(const message::StartRebuild& start);
+  void on(const message::AskBaseMap& ask);
   void on(const message::BaseBlocks& blocks);
   void on(const message::BaseEnd& end);
   void on(const message::RebuildAccepted& accepted);
@@ -98,6 +100,7 @@ class Replica {
   void answer_barriers();
   void acknowledge();
   void maybe_complete_rebuild();
+  void give_up_base();
   void flush_upto(Lsn target);
   void maybe_withdraw(bool wants_rest);
   void refuse(message::NackReason reason);
@@ -135,6 +138,8 @@ class Replica {
 
   // The base lane of a rebuild.
   Lsn cut_;
+  std::optional<Lsn> since_;
+  bool map_out_ = false;            // a ReadBaseMap is out
   std::uint64_t base_received_ = 0;
   std::uint64_t base_written_ = 0;
   std::uint64_t base_digest_ = 0;

@@ -1,5 +1,6 @@
-// The target's side of a full rebuild: marker and floor first, then base lane and log lane, and the
-// marker goes only when the source has accepted what arrived.
+// The target's side of a rebuild: marker and floor first, then base lane and log lane, and the
+// marker goes only when the source has accepted what is there. The base stays: it is compared, and
+// what differs is replaced.
 #include <algorithm>
 
 #include "engine/base/mutant.h"
@@ -32,9 +33,11 @@ void Replica::on(const message::StartRebuild& start) {
   RebuildMarker marker;
   marker.session = session_;
   marker.cut = start.cut;
-  if (facts.marker) {
+  // A base that is not trusted is given up: nothing of it can be called equal.
+  const bool keep_base = facts.damage != Damage::base_untrusted;
+  if (keep_base && facts.marker) {
     marker.start = facts.marker->start;  // the first one counts: what changed since is unknown
-  } else if (facts.damage != Damage::base_untrusted) {
+  } else if (keep_base) {
     marker.start = facts.marks.applied;
   }
   std::optional<Floor> floor = facts.floor;  // only ever raised
@@ -43,6 +46,7 @@ void Replica::on(const message::StartRebuild& start) {
 
   cut_ = start.cut;
   cut_terms_ = *start.terms;
+  map_out_ = false;
   head_at_handshake_ = start.head;
   base_received_ = base_written_ = 0;
   base_digest_ = 0;
@@ -52,7 +56,7 @@ void Replica::on(const message::StartRebuild& start) {
   preparing_ = true;
   cut_requests_->cut(start.cut);
   context_.emit(command::PrepareRebuild{marker, floor, start.cut_term, start.cut_chain,
-                                        &cut_terms_, &*cut_requests_});
+                                        &cut_terms_, &*cut_requests_, keep_base});
 }
 
 void Replica::on_prepared(const event::RebuildPrepared& done) {
@@ -71,7 +75,33 @@ void Replica::on_prepared(const event::RebuildPrepared& done) {
   CHECK(context_.facts.marker.has_value());
   if (stage_ != ReplicaStage::preparing || done.session != session_) return;
   stage_ = ReplicaStage::rebuilding;
-  send(message::RebuildReady{cut_});
+  send(message::RebuildReady{cut_, context_.facts.marker->start});
+}
+
+void Replica::on(const message::AskBaseMap& ask) {
+  if (stage_ != ReplicaStage::rebuilding || base_end_ || map_out_) {
+    ++context_.counters.unexpected;
+    return;
+  }
+  map_out_ = true;
+  since_ = ask.since;
+  context_.emit(command::ReadBaseMap{link_, session_, reply_, ask.from, since_});
+}
+
+void Replica::on_base_map_read(const event::BaseMapRead& done) {
+  if (stage_ != ReplicaStage::rebuilding || done.session != session_) {
+    ++context_.counters.stale_session;
+    return;
+  }
+  map_out_ = false;
+  if (!done.ok) give_up_base();
+}
+
+// Map or base cannot be what they were taken for: the next rebuild copies all of it.
+void Replica::give_up_base() {
+  ++context_.counters.alarms;
+  context_.facts.damage = Damage::base_untrusted;
+  refuse(message::NackReason::marker);
 }
 
 void Replica::on(const message::BaseBlocks& blocks) {
@@ -126,11 +156,16 @@ void Replica::on_base_flushed(const event::BaseFlushed& done) {
     on_log_failed();
     return;
   }
+  if ((done.count != base_end_->compared || done.digest != base_end_->map_digest) &&
+      !MUTANT(M49)) {
+    give_up_base();
+    return;
+  }
   base_flushed_ = true;
   maybe_complete_rebuild();
 }
 
-// Complete = every extent written, digests equal, base flushed, log durable to cut and floor.
+// Complete = every column written, all maps equal, base flushed, log durable to cut and floor.
 void Replica::maybe_complete_rebuild() {
   if (stage_ != ReplicaStage::rebuilding || !base_end_ || complete_sent_) return;
   if (base_written_ != base_end_->count) return;
@@ -141,7 +176,7 @@ void Replica::maybe_complete_rebuild() {
   }
   if (!base_flush_out_ && !MUTANT(M47)) {
     base_flush_out_ = true;
-    context_.emit(command::FlushBase{session_});
+    context_.emit(command::FlushBase{session_, since_});
   }
   if (!base_flushed_ && !MUTANT(M47)) return;
   const Lsn durable = context_.facts.marks.durable;
@@ -150,7 +185,8 @@ void Replica::maybe_complete_rebuild() {
     return;
   }
   complete_sent_ = true;
-  send(message::RebuildComplete{base_end_->count, base_end_->digest, durable, requests_digest_});
+  send(message::RebuildComplete{base_end_->compared, base_end_->map_digest, durable,
+                                requests_digest_});
 }
 
 void Replica::on(const message::RebuildAccepted& accepted) {

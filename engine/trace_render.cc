@@ -76,11 +76,21 @@ void words(Out& out, const message::BaseRequests& m) {
       << " requests=" << requests;
 }
 void words(Out& out, const message::RebuildReady& m) { out << "RebuildReady cut=" << m.cut; }
+void words(Out& out, const message::AskBaseMap& m) {
+  out << "AskBaseMap from=" << m.from.value();
+  if (m.since) out << " since=" << *m.since;
+}
+void words(Out& out, const message::BaseMap& m) {
+  out << "BaseMap " << m.from.value() << ".." << m.upto.value()
+      << " lines=" << std::uint64_t{m.lines};
+}
 void words(Out& out, const message::BaseBlocks& m) {
   out << "BaseBlocks #" << m.sequence << " lba=" << m.lba.value() << " last=" << m.last_lsn;
 }
 void words(Out& out, const message::BaseAck& m) { out << "BaseAck #" << m.sequence; }
-void words(Out& out, const message::BaseEnd& m) { out << "BaseEnd count=" << m.count; }
+void words(Out& out, const message::BaseEnd& m) {
+  out << "BaseEnd count=" << m.count << " compared=" << m.compared;
+}
 void words(Out& out, const message::RebuildComplete& m) {
   out << "RebuildComplete count=" << m.count << " durable=" << m.durable;
 }
@@ -167,9 +177,11 @@ void words(Out& out, const event::BaseFrozen& e) {
   out << "BaseFrozen " << e.peer << " cut=" << e.cut << " ok=" << e.ok;
 }
 void words(Out& out, const event::BaseSent& e) {
-  out << "BaseSent " << e.peer << " #" << e.sequence << " end=" << e.end << " ok=" << e.ok;
+  out << "BaseSent " << e.peer << " #" << e.sequence << " upto=" << e.upto.value()
+      << " range_done=" << e.range_done << " ok=" << e.ok;
 }
 void words(Out& out, const event::RebuildPrepared& e) { out << "RebuildPrepared ok=" << e.ok; }
+void words(Out& out, const event::BaseMapRead& e) { out << "BaseMapRead ok=" << e.ok; }
 void words(Out& out, const event::BaseWritten& e) {
   out << "BaseWritten #" << e.sequence << " ok=" << e.ok;
 }
@@ -245,6 +257,10 @@ void words(Out& out, const command::StreamLog& c) {
   out << "StreamLog to=" << c.peer << " " << c.from << ".." << c.upto;
 }
 void words(Out& out, const command::FreezeBase& c) { out << "FreezeBase for=" << c.peer; }
+void words(Out& out, const command::CompareBase& c) {
+  out << "CompareBase with=" << c.peer << " " << c.map.from.value() << ".." << c.map.upto.value()
+      << " since=" << c.since;
+}
 void words(Out& out, const command::SendBase& c) {
   out << "SendBase to=" << c.peer << " max=" << std::uint64_t{c.extents_max};
 }
@@ -252,6 +268,9 @@ void words(Out& out, const command::ThawBase& c) { out << "ThawBase for=" << c.p
 void words(Out& out, const command::PrepareRebuild& c) {
   out << "PrepareRebuild cut=" << c.marker.cut << " start=" << c.marker.start
       << " floor=" << c.floor;
+}
+void words(Out& out, const command::ReadBaseMap& c) {
+  out << "ReadBaseMap from=" << c.from.value() << " since=" << c.since;
 }
 void words(Out& out, const command::WriteBase& c) { out << "WriteBase #" << c.blocks.sequence; }
 void words(Out& out, const command::FlushBase&) { out << "FlushBase"; }

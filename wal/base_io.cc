@@ -98,7 +98,7 @@ bool StoreImpl::step_base_read() {
     end_base_read(page->failed ? Errc::io_error : Errc::corrupt);
     return true;
   }
-  if (page->slot < 0) {  // absent: nothing in any of its extents
+  if (page->slot < 0 && !page->dirty) {  // absent: nothing in any of its extents
     base_read_extent_ = (map_.entry_page(extent) + 1) * layout_.entries_per_page();
     return true;
   }
@@ -178,9 +178,7 @@ void StoreImpl::run_base_write() {
 // Where all pages are changed, writes them, so that others may come.
 void StoreImpl::make_room_for_lane() {
   if (!map_.full_of_changes() || base_flush_.stage != BaseFlush::Stage::idle) return;
-  base_flush_.stage = BaseFlush::Stage::pages;
-  base_flush_.make_room = true;
-  flush_base_pages();
+  flush_base_data(true);
 }
 
 // One extent; false: waits for a page.
@@ -237,7 +235,9 @@ bool StoreImpl::put_base_entry(MapPage& page, BaseWriteOp& op, std::uint64_t ext
                        static_cast<std::uint64_t>(old != no_extent);
   }
   std::memset(entry.bytes, 0, entry_bytes(layout_.extent_blocks()));
-  entry.set_head(DiskEntry{op.header.last_lsn.value(), target, entry_flag_valid, 0});
+  const bool stays = target != no_extent || op.header.last_lsn > Lsn(0);
+  entry.set_head(DiskEntry{op.header.last_lsn.value(), target,
+                           stays ? entry_flag_valid : std::uint16_t{0}, 0});
   entry.set_present(op.header.present);
   std::uint32_t packed = 0;
   for (std::uint32_t block = 0; block < layout_.extent_blocks(); ++block) {
@@ -286,18 +286,41 @@ void StoreImpl::end_flush_base() {
   base_flush_.done(base_flush_.owner, failed_ ? failed_->code : Errc::ok);
 }
 
-// pages -> flush -> super, behind all queued writes of the lane.
+// data -> pages -> flush -> super, behind all queued writes of the lane. No page is on the disk
+// before the data that it names: after a crash an entry is old, or true.
 void StoreImpl::run_flush_base() {
   BaseFlush& flush = base_flush_;
   if (!flush.asked) return;
   const bool resting = flush.stage == BaseFlush::Stage::idle;
   if (failed_ && flush.running == 0 && page_writes_.running == 0) return end_flush_base();
   if (resting && base_writes_.empty() && fold_.stage == FoldStage::idle) {
-    flush.stage = BaseFlush::Stage::pages;
-    flush.make_room = false;
-    return flush_base_pages();
+    return flush_base_data(false);
   }
   if (flush.stage == BaseFlush::Stage::super && flush.round <= rounds_done_) end_flush_base();
+}
+
+void StoreImpl::flush_base_data(bool make_room) {
+  base_flush_.stage = BaseFlush::Stage::data;
+  base_flush_.make_room = make_room;
+  base_flush_.running = 1;
+  Op& op = base_flush_.data_sync;
+  op.kind = Op::Kind::sync;
+  op.file = base_file_;
+  op.owner = this;
+  op.done = &StoreImpl::on_base_data;
+  disk_.submit(op);
+}
+
+void StoreImpl::on_base_data(Op& op) {
+  StoreImpl& store = *static_cast<StoreImpl*>(op.owner);
+  store.base_flush_.running = 0;
+  if (op.result < 0) {
+    return store.fail(make_error(Errc::io_error, "a flush of the base failed",
+                                 static_cast<std::uint64_t>(-op.result)));
+  }
+  if (store.failed_) return;
+  store.base_flush_.stage = BaseFlush::Stage::pages;
+  store.flush_base_pages();
 }
 
 void StoreImpl::flush_base_pages() {

@@ -36,6 +36,8 @@ void StoreImpl::prepare_fold() {
   fold_moves_.reserve(fold_chunk_.size() / block_bytes);
   fold_waiter_.owner = this;
   fold_waiter_.wake = &StoreImpl::on_map_ready;
+  map_waiter_.owner = this;
+  map_waiter_.wake = [](void* owner) { static_cast<StoreImpl*>(owner)->run_map_read(); };
   base_read_.waiter.owner = this;
   base_read_.waiter.wake = [](void* owner) { static_cast<StoreImpl*>(owner)->run_base_read(); };
   base_write_.waiter.owner = this;
@@ -104,6 +106,7 @@ bool StoreImpl::pump_is_due() const {
   const BaseFlush& flush = base_flush_;
   const bool lanes =
       (!base_reads_.empty() && !base_read_.busy && !base_read_.waiter.queued) ||
+      (!map_reads_.empty() && !map_waiter_.queued) ||
       (!base_writes_.empty() && !base_write_.busy && !base_write_.waiter.queued) ||
       (flush.asked && flush.stage == BaseFlush::Stage::idle && base_writes_.empty()) ||
       (flush.stage == BaseFlush::Stage::super && flush.round <= rounds_done_);

@@ -285,9 +285,15 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
       super_next_.aborted[super_next_.aborted_count++] = super_.intent_generation;
     }
   }
+  // A rebuild that a crash ended: entries and allocation bits may be of two moments.
+  if (has_flag(super_next_, super_flag_marker)) {
+    set_flag(super_next_, super_flag_base_untrusted, true);
+    facts_.damage = Damage::base_untrusted;
+  }
   TRY(store_super_now());
   extents_mapped_ = super_.extents_mapped;
   base_lane_open_ = has_flag(super_, super_flag_marker);
+  base_doubtful_ = false;
   set_generations();
   return ok();
 }

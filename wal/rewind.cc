@@ -194,14 +194,20 @@ void StoreImpl::forget_log(Lsn cut, Term term, std::uint64_t chain, const TermTa
 Status StoreImpl::prepare_rebuild_blocking(const RebuildMarker& marker,
                                            const std::optional<Floor>& floor, Term cut_term,
                                            std::uint64_t cut_chain, const TermTable& terms,
-                                           const RequestTables& requests) {
+                                           const RequestTables& requests, bool keep_base) {
   CHECK(idle());
   if (failed_) return *failed_;
   // One write says all of it: marker and floor are durable before anything is given up, and the log
   // is forgotten in the same moment.
   if (!has_flag(super_next_, super_flag_marker)) {
     set_flag(super_next_, super_flag_marker_start, marker.start.has_value());
-    super_next_.marker_start = marker.start ? marker.start->value() : 0;
+    // Of a checkpoint that never committed the base may hold anything or nothing.
+    super_next_.marker_start =
+        marker.start ? std::min(marker.start->value(), super_next_.applied_lsn) : 0;
+  }
+  if (!keep_base) {  // nothing of what it held is there any more
+    set_flag(super_next_, super_flag_marker_start, false);
+    super_next_.marker_start = 0;
   }
   set_flag(super_next_, super_flag_marker, !MUTANT(M46));
   super_next_.marker_epoch = marker.session.epoch.value();
@@ -217,21 +223,25 @@ Status StoreImpl::prepare_rebuild_blocking(const RebuildMarker& marker,
   }
   forget_log(marker.cut, cut_term, cut_chain, terms);
   set_requests(super_next_, requests);
-  // The base starts empty: no page below the floor counts, and the lane writes at the floor.
+  // A generation of its own: what the lane writes goes to the other slots. A base that is not kept
+  // starts empty: no page below the floor counts.
+  base_doubtful_ = keep_base && (base_doubtful_ || has_flag(super_next_, super_flag_intent));
   std::uint64_t greatest = std::max(super_next_.map_generation, super_next_.intent_generation);
   greatest = std::max(greatest, super_next_.map_floor);
   for (std::uint32_t i = 0; i < super_next_.aborted_count; ++i) {
     greatest = std::max(greatest, super_next_.aborted[i]);
   }
-  super_next_.map_floor = greatest + 1;
   super_next_.map_generation = greatest + 1;
-  super_next_.aborted_count = 0;
   set_flag(super_next_, super_flag_intent, false);
   set_flag(super_next_, super_flag_base_untrusted, false);
-  extents_mapped_ = 0;
-  super_next_.extents_mapped = 0;
+  if (!keep_base) {
+    super_next_.map_floor = greatest + 1;
+    super_next_.aborted_count = 0;
+    extents_mapped_ = 0;
+    super_next_.extents_mapped = 0;
+  }
   TRY(end_exclusive(store_super_now()));
-  map_.forget_all();
+  if (!keep_base) map_.forget_all();
   set_generations();
   TRY(end_exclusive(load_log(false)));
   facts_.marks.durable = facts_.marks.written;

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 
+#include "engine/base/base_map.h"
 #include "engine/base/facts.h"
 #include "engine/base/record.h"
 #include "engine/base/request_table.h"
@@ -113,6 +114,20 @@ struct BaseReadOp {
   std::uintptr_t scratch[8] = {};
 };
 
+// What the map says of the extents that begin in [from, upto), without their data.
+struct MapReadOp {
+  Lba from, upto;
+  std::optional<Lsn> since;   // only what changed after it
+  std::span<MapLine> into;
+  std::uint32_t count = 0;    // out
+  Lba scanned;                // out: all before it was looked at; `upto` unless `into` is full
+  Errc result = Errc::ok;     // corrupt: a page that says nothing any more
+  void (*done)(MapReadOp&) = nullptr;
+  void* owner = nullptr;
+  std::uintptr_t scratch[8] = {};
+};
+
+// The column replaces what is there, entry and all; last lsn 0: no entry stays.
 struct BaseWriteOp {
   ExtentHeader header;
   std::span<const std::byte> from;
@@ -189,6 +204,10 @@ class Store {
   virtual bool frozen() const = 0;  // true once no checkpoint is under way
   virtual std::uint64_t extents_mapped() const = 0;
   virtual void read_base(BaseReadOp& op) = 0;
+  virtual void read_map(MapReadOp& op) = 0;
+  // The map may say other than the data does: a checkpoint that a crash ended wrote in place.
+  // Verify (read_base) before calling anything equal.
+  virtual bool base_doubtful() const = 0;
   // Target of a rebuild, between prepare_rebuild_blocking and flush_base: the checkpointer rests,
   // so no base block can cover what the log lane brought. Refused once a checkpoint has run behind
   // it.
@@ -201,11 +220,11 @@ class Store {
   virtual void quiesce() = 0;  // no new batch or checkpoint starts; idle() will come true
   virtual Status rewind_blocking(Lsn to) = 0;
   // Marker and floor durable, then the log is forgotten and starts anew at marker.cut + 1;
-  // `requests` are the tables as of the cut.
+  // `requests` are the tables as of the cut. Without `keep_base` the base is forgotten, too.
   virtual Status prepare_rebuild_blocking(const RebuildMarker& marker,
                                           const std::optional<Floor>& floor, Term cut_term,
                                           std::uint64_t cut_chain, const TermTable& terms,
-                                          const RequestTables& requests) = 0;
+                                          const RequestTables& requests, bool keep_base) = 0;
   // Bytes that fit the record's CRCs go where bad ones are; what does not fit is left out. A lost
   // record gets its flag in a fresh segment. Durable, read back and verified; unknown() is new.
   virtual Status repair_log_blocking(std::span<const RecordRepair> repairs) = 0;

@@ -123,6 +123,7 @@ void StoreImpl::pump(Instant now) {
     pump_super();
   }
   run_base_read();
+  run_map_read();
   run_base_write();
   run_flush_base();
 }
@@ -139,7 +140,7 @@ bool StoreImpl::idle() const {
   const bool pages = page_writes_.running == 0;
   const bool fold = fold_.stage == FoldStage::idle || (failed_ && fold_.running == 0);
   const bool base =
-      base_reads_.empty() && base_writes_.empty() &&
+      base_reads_.empty() && map_reads_.empty() && base_writes_.empty() &&
       (base_flush_.stage == BaseFlush::Stage::idle || (failed_ && base_flush_.running == 0));
   return writes && !queued && super && fold && pages && base && !map_.loading() && reads_idle();
 }

@@ -205,7 +205,7 @@ struct ExtentCopy {
 };
 
 struct BaseFlush {
-  enum class Stage : std::uint8_t { idle, waiting, pages, flush, super };
+  enum class Stage : std::uint8_t { idle, waiting, data, pages, flush, super };
   Stage stage = Stage::idle;
   bool make_room = false;  // only pages, to let the lane go on
   void (*done)(void*, Errc) = nullptr;
@@ -213,6 +213,7 @@ struct BaseFlush {
   bool asked = false;  // flush_base() waits behind queued writes
   std::uint32_t running = 0;
   std::uint64_t round = 0;
+  Op data_sync;
 };
 
 class StoreImpl final : public Store {
@@ -244,6 +245,8 @@ class StoreImpl final : public Store {
   bool frozen() const override;
   std::uint64_t extents_mapped() const override { return extents_mapped_; }
   void read_base(BaseReadOp& op) override;
+  void read_map(MapReadOp& op) override;
+  bool base_doubtful() const override { return base_doubtful_; }
   void write_base(BaseWriteOp& op) override;
   void flush_base(void (*done)(void*, Errc), void* owner) override;
   bool idle() const override;
@@ -251,7 +254,7 @@ class StoreImpl final : public Store {
   Status rewind_blocking(Lsn to) override;
   Status prepare_rebuild_blocking(const RebuildMarker& marker, const std::optional<Floor>& floor,
                                   Term cut_term, std::uint64_t cut_chain, const TermTable& terms,
-                                  const RequestTables& requests) override;
+                                  const RequestTables& requests, bool keep_base) override;
   Status repair_log_blocking(std::span<const RecordRepair> repairs) override;
   Result<std::size_t> repair_blocks_blocking(Lba lba, std::span<const std::byte> blocks) override;
   Status close_blocking(bool clean) override;
@@ -403,6 +406,9 @@ class StoreImpl final : public Store {
   static void on_base_read(Op& op);
   void end_base_read(Errc result);
   [[nodiscard]] std::uint64_t first_extent_from(Lba from) const;
+  void run_map_read();  // map_scan.cc
+  bool step_map_read();
+  void end_map_read(Errc result);
   void run_base_write();
   bool step_base_write();
   bool put_base_entry(MapPage& page, BaseWriteOp& op, std::uint64_t extent);
@@ -410,6 +416,8 @@ class StoreImpl final : public Store {
   static void on_base_write(Op& op);
   void end_base_write(Errc result);
   void run_flush_base();
+  void flush_base_data(bool make_room);
+  static void on_base_data(Op& op);
   void flush_base_pages();
   void end_flush_base();
   static void on_flush_base(Op& op);
@@ -583,9 +591,12 @@ class StoreImpl final : public Store {
   RingBuffer<BaseReadOp*, base_queue_max> base_reads_;
   RingBuffer<BaseWriteOp*, base_queue_max> base_writes_;
   std::uint64_t base_read_extent_ = 0;
+  RingBuffer<MapReadOp*, base_queue_max> map_reads_;
+  MapWaiter map_waiter_;
   BaseFlush base_flush_;
   bool base_lane_open_ = false;  // the checkpointer rests
   bool lane_folded_ = false;     // a checkpoint ran behind the base lane
+  bool base_doubtful_ = false;   // its map may say other than its data does
 };
 
 }  // namespace seawall::wal

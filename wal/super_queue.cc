@@ -25,6 +25,7 @@ void StoreImpl::write_super(const SuperUpdate& update, std::uint64_t token) {
   if (update.clear_marker) {
     set_flag(super, super_flag_marker, false);
     set_flag(super, super_flag_marker_start, false);
+    base_doubtful_ = false;
     set_flag(super, super_flag_base_untrusted, false);
     set_flag(super, super_flag_regressed, false);
   }

@@ -47,6 +47,23 @@ void BaseLane::freeze(const command::FreezeBase& command) {
   UNREACHABLE("more frozen bases than members can have sessions");
 }
 
+void BaseLane::compare(const command::CompareBase& command) {
+  Source* source = find(command.peer, command.session);
+  CHECK_MSG(source != nullptr, "a base is compared while it is frozen");
+  CHECK(source->stage == Stage::idle);
+  const message::BaseMap& map = command.map;
+  std::span<const std::byte> bytes;
+  if (map.slot != no_slot) bytes = shard_.pool.bytes(map.slot);
+  auto lines = get_map_lines(bytes, map.lines, map.from, map.upto);
+  source->malformed = !lines.has_value();
+  source->theirs = std::move(lines).value_or(std::vector<MapLine>{});
+  source->since = command.since;
+  source->range_end = map.upto;
+  source->scanned = map.from;
+  source->scan.count = 0;
+  source->at = MapCursor{};
+}
+
 void BaseLane::send(const command::SendBase& command) {
   Source* source = find(command.peer, command.session);
   CHECK_MSG(source != nullptr, "a base is sent while it is frozen");
@@ -61,12 +78,56 @@ void BaseLane::thaw(const command::ThawBase& command) {
   if (Source* source = find(command.peer, command.session)) source->thawed = true;
 }
 
-void BaseLane::begin_read(Source& source) {
-  if (shard_.transport.queued_bytes(source.command.link) > 4 * limits::MiB) return;
+void BaseLane::report(Source& source, bool ok, bool range_done, Lba upto) {
+  source.stage = Stage::idle;
+  sink_.feed(event::BaseSent{source.peer, source.session, ok, source.sequence, range_done, upto,
+                             source.digest, source.compared, source.map_digest});
+}
+
+// The next column that differs is read; where our side is not known yet, the map is read on.
+void BaseLane::look_on(Source& source) {
+  if (source.malformed) return report(source, false, false, source.scanned);
+  if (!source.column.has_value()) {
+    source.column = next_difference(std::span(source.ours).first(source.scan.count),
+                                    source.theirs, source.scanned, source.at);
+  }
+  if (source.column.has_value()) {
+    static_cast<void>(begin_read(source));
+    return;
+  }
+  if (source.scanned >= source.range_end) {
+    return report(source, true, true, source.range_end);
+  }
+  source.scan = wal::MapReadOp{};
+  source.scan.from = source.scanned;
+  source.scan.upto = source.range_end;
+  source.scan.since = source.since;
+  source.scan.into = source.ours;
+  source.scan.owner = &source;
+  source.scan.done = [](wal::MapReadOp& op) {
+    static_cast<Source*>(op.owner)->stage = Stage::scanned;
+  };
+  source.stage = Stage::scanning;
+  store_.read_map(source.scan);
+}
+
+void BaseLane::take_scan(Source& source) {
+  source.stage = Stage::wanted;
+  if (source.scan.result != Errc::ok) return report(source, false, false, source.scanned);
+  source.scanned = source.scan.scanned;
+  source.at.ours = 0;
+  source.compared += source.scan.count;
+  for (std::uint32_t i = 0; i < source.scan.count; ++i) {
+    source.map_digest = map_digest_next(source.map_digest, source.ours[i]);
+  }
+}
+
+bool BaseLane::begin_read(Source& source) {
+  if (shard_.transport.queued_bytes(source.command.link) > 4 * limits::MiB) return false;
   source.buffer = SlotRef(shard_.pool, shard_.pool.take(limits::extent_bytes_max));
-  if (!source.buffer) return;
+  if (!source.buffer) return false;
   source.op = wal::BaseReadOp{};
-  source.op.from = source.cursor;
+  source.op.from = *source.column;
   source.op.into = shard_.pool.bytes(source.buffer.slot());
   source.op.crcs = source.crcs;
   source.op.owner = &source;
@@ -75,16 +136,10 @@ void BaseLane::begin_read(Source& source) {
   };
   source.stage = Stage::reading;
   store_.read_base(source.op);
+  return true;
 }
 
-void BaseLane::report(Source& source, bool ok, bool end) {
-  source.stage = Stage::idle;
-  sink_.feed(event::BaseSent{source.peer, source.session, ok, source.sequence, end,
-                             source.sequence, source.digest});
-}
-
-bool BaseLane::queue_extent(Source& source) {
-  const wal::ExtentHeader& extent = source.op.header;
+bool BaseLane::queue_column(Source& source, const wal::ExtentHeader& extent) {
   const auto blocks = static_cast<std::size_t>(std::popcount(extent.present));
   message::BaseBlocks message;
   SlotRef slot;
@@ -105,119 +160,80 @@ bool BaseLane::queue_extent(Source& source) {
                               std::span(source.crcs).first(blocks));
   links_.send(source.command.link,
               encode(source.command.envelope, message, shard_.pool, shard_.scratch.meta));
-  source.cursor = extent.lba + BlockCount{1};  // the next extent begins behind this block
   ++source.sent_of_command;
   return true;
 }
 
+// A column that we have no entry of goes as nothing: the extent over there becomes a hole.
 void BaseLane::finish_read(Source& source) {
-  if (source.op.result != Errc::ok || source.op.end) {
+  if (source.op.result != Errc::ok) {
     source.buffer.reset();
-    report(source, source.op.result == Errc::ok, source.op.end);
-    return;
+    return report(source, false, false, *source.column);
   }
-  if (!queue_extent(source)) return;  // once more when there is memory
+  wal::ExtentHeader extent = source.op.header;
+  if (source.op.end || extent.lba != *source.column) extent = {*source.column, Lsn{}, 0};
+  if (!queue_column(source, extent)) return;  // once more when there is memory
   source.buffer.reset();
+  source.column.reset();
+  source.stage = Stage::wanted;
   if (source.sent_of_command == source.command.extents_max) {
-    report(source, true, false);
-  } else {
-    source.stage = Stage::wanted;
+    report(source, true, false, extent.lba + BlockCount{1});
   }
 }
 
-void BaseLane::begin_rebuild(SessionId session) {
-  rebuild_ = session;
-  rebuild_digest_ = base_digest_start;
-}
-
-void BaseLane::write(const command::WriteBase& command) {
-  CHECK_MSG(!writes_.full(), "more base blocks than the window holds");
-  auto write = std::make_unique<Write>();
-  const message::BaseBlocks& blocks = command.blocks;
-  write->lane = this;
-  write->command = command;
-  write->op.header = {blocks.lba, blocks.last_lsn, blocks.present};
-  if (blocks.slot != no_slot) {
-    shard_.pool.ref(blocks.slot);
-    write->slot = SlotRef(shard_.pool, blocks.slot);
-    write->op.from = shard_.pool.bytes(blocks.slot);
-    write->op.crcs = shard_.pool.crcs(blocks.slot);
+void BaseLane::turn_source(Source& source) {
+  if (source.stage == Stage::freezing && store_.frozen()) {
+    source.stage = Stage::idle;
+    const wal::FoldedPoint cut = store_.folded();
+    sink_.feed(event::BaseFrozen{source.peer, source.session, true, cut.lsn, cut.term, cut.chain,
+                                 store_.extents_mapped()});
   }
-  if (command.session == rebuild_) {
-    rebuild_digest_ = base_digest(rebuild_digest_, blocks.lba, blocks.last_lsn, blocks.present,
-                                  write->op.crcs);
-  }
-  write->digest = rebuild_digest_;
-  write->op.owner = write.get();
-  write->op.done = [](wal::BaseWriteOp& op) { static_cast<Write*>(op.owner)->done = true; };
-  Write& queued = *writes_.push_back(std::move(write));
-  store_.write_base(queued.op);
-}
-
-void BaseLane::flush(const command::FlushBase& command) {
-  flushes_.push_back(command);
-  if (flushes_.size() == 1) begin_flush();
-}
-
-void BaseLane::begin_flush() {
-  flushed_.reset();
-  store_.flush_base(
-      [](void* owner, Errc errc) { static_cast<BaseLane*>(owner)->flushed_ = errc; }, this);
-}
-
-void BaseLane::report_flush() {
-  if (flushes_.empty() || !flushed_.has_value()) return;
-  const command::FlushBase command = flushes_.pop_front();
-  const bool ok = *flushed_ == Errc::ok;
-  if (!flushes_.empty()) begin_flush();
-  sink_.feed(event::BaseFlushed{command.session, ok});
-}
-
-// In the order of arrival, whatever the disk's: an acknowledgement covers all before it.
-void BaseLane::report_writes() {
-  while (!writes_.empty() && writes_.front()->done) {
-    const std::unique_ptr<Write> write = writes_.pop_front();
-    sink_.feed(event::BaseWritten{write->command.session, write->command.blocks.sequence,
-                                  write->op.result == Errc::ok, write->digest});
-  }
+  // Feeding may have thawed it; the next turn sees to that.
+  if (source.stage == Stage::scanned && !source.thawed) take_scan(source);
+  if (source.stage == Stage::read && !source.thawed) finish_read(source);
+  if (source.stage == Stage::wanted && !source.thawed) look_on(source);
 }
 
 void BaseLane::turn(Instant now) {
   static_cast<void>(now);
   report_writes();
-  report_flush();
+  turn_listing();
+  turn_ending();
   for (auto& source : sources_) {
     if (source == nullptr) continue;
-    if (source->thawed && source->stage != Stage::reading) {
+    if (source->thawed && source->stage != Stage::reading && source->stage != Stage::scanning) {
       source.reset();
       store_.thaw_base();
       continue;
     }
-    if (source->stage == Stage::freezing && store_.frozen()) {
-      source->stage = Stage::idle;
-      const wal::FoldedPoint cut = store_.folded();
-      sink_.feed(event::BaseFrozen{source->peer, source->session, true, cut.lsn, cut.term,
-                                   cut.chain, store_.extents_mapped()});
-    }
-    // Feeding may have thawed it; the next turn sees to that.
-    if (source->stage == Stage::read && !source->thawed) finish_read(*source);
-    if (source->stage == Stage::wanted && !source->thawed) begin_read(*source);
+    turn_source(*source);
   }
 }
 
 bool BaseLane::busy() const {
   if (!writes_.empty() || !flushes_.empty()) return true;
+  if (listing_.stage == Listing::Stage::scanning || listing_.stage == Listing::Stage::verifying) {
+    return true;
+  }
   for (const auto& source : sources_) {
-    if (source != nullptr && source->stage == Stage::reading) return true;
+    if (source == nullptr) continue;
+    if (source->stage == Stage::reading || source->stage == Stage::scanning) return true;
   }
   return false;
 }
 
 bool BaseLane::waiting() const {
+  if (!listings_.empty() && listing_.stage != Listing::Stage::scanning &&
+      listing_.stage != Listing::Stage::verifying) {
+    return true;
+  }
+  if (ending_.stage == Ending::Stage::scanned || ending_.stage == Ending::Stage::flushed) {
+    return true;
+  }
   for (const auto& source : sources_) {
     if (source == nullptr) continue;
-    if (source->thawed || source->stage == Stage::wanted || source->stage == Stage::freezing ||
-        source->stage == Stage::read) {
+    if (source->thawed || (source->stage != Stage::idle && source->stage != Stage::reading &&
+                           source->stage != Stage::scanning)) {
       return true;
     }
   }

@@ -17,7 +17,8 @@ constexpr bool touches_store =
     std::is_same_v<T, command::RewindLog> || std::is_same_v<T, command::StreamLog> ||
     std::is_same_v<T, command::FreezeBase> || std::is_same_v<T, command::SendBase> ||
     std::is_same_v<T, command::ThawBase> || std::is_same_v<T, command::PrepareRebuild> ||
-    std::is_same_v<T, command::WriteBase> || std::is_same_v<T, command::FlushBase> ||
+    std::is_same_v<T, command::ReadBaseMap> || std::is_same_v<T, command::WriteBase> ||
+    std::is_same_v<T, command::FlushBase> ||
     std::is_same_v<T, command::ReadData> || std::is_same_v<T, command::ServeRecord> ||
     std::is_same_v<T, command::ServeBlocks> || std::is_same_v<T, command::RepairLog> ||
     std::is_same_v<T, command::RepairBlocks>;
@@ -158,8 +159,10 @@ void Executor::on(const command::StreamLog& c) { stream_.start(c); }
 // --- rebuild ---
 
 void Executor::on(const command::FreezeBase& c) { base_.freeze(c); }
+void Executor::on(const command::CompareBase& c) { base_.compare(c); }
 void Executor::on(const command::SendBase& c) { base_.send(c); }
 void Executor::on(const command::ThawBase& c) { base_.thaw(c); }
+void Executor::on(const command::ReadBaseMap& c) { base_.read_map(c); }
 void Executor::on(const command::WriteBase& c) { base_.write(c); }
 void Executor::on(const command::FlushBase& c) { base_.flush(c); }
 
@@ -172,7 +175,7 @@ void Executor::on(const command::PrepareRebuild& c) {
   begin_exclusive(
       [this, c, terms, requests] {
         return store_.prepare_rebuild_blocking(c.marker, c.floor, c.cut_term, c.cut_chain, *terms,
-                                               *requests);
+                                               *requests, c.keep_base);
       },
       [this, session = c.marker.session](Status status) {
         log_.forget_beyond(Lsn{});

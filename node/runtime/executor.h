@@ -94,9 +94,11 @@ class Executor {
   void on(const command::Send& c);
   void on(const command::StreamLog& c);
   void on(const command::FreezeBase& c);
+  void on(const command::CompareBase& c);
   void on(const command::SendBase& c);
   void on(const command::ThawBase& c);
   void on(const command::PrepareRebuild& c);
+  void on(const command::ReadBaseMap& c);
   void on(const command::WriteBase& c);
   void on(const command::FlushBase& c);
   void on(const command::ServeRecord& c) { repair_.serve(c); }

@@ -27,7 +27,7 @@ enum class FrameType : std::uint8_t {
   heartbeat = 9, heartbeat_reply = 10, start_stream = 13, rewind = 14, rewind_done = 15,
   start_rebuild = 16, rebuild_ready = 17, base_blocks = 18, base_ack = 19, base_end = 20,
   rebuild_complete = 21, rebuild_accepted = 22, marker_cleared = 23,
-  base_requests = 24,
+  base_requests = 24, ask_base_map = 25, base_map = 26,
   client_attach = 32, client_attach_reply = 33, client_read = 34, client_write = 35,
   client_flush = 36, client_discard = 37, client_zero = 38, client_done = 39,
   who_is_primary = 40, primary_is = 41,

@@ -27,6 +27,7 @@ constexpr TypeRule rule_of(FrameType type) {
     case FrameType::start_rebuild: return {true, false, frame_meta_max};  // a table
     case FrameType::append:
     case FrameType::base_blocks:
+    case FrameType::base_map:
     case FrameType::record_payload:
     case FrameType::blocks_payload:
     case FrameType::client_write:
@@ -42,6 +43,7 @@ constexpr TypeRule rule_of(FrameType type) {
     case FrameType::rewind:
     case FrameType::rewind_done:
     case FrameType::rebuild_ready:
+    case FrameType::ask_base_map:
     case FrameType::base_ack:
     case FrameType::base_end:
     case FrameType::rebuild_complete:
@@ -180,6 +182,7 @@ bool admits(LinkState state, FrameType type) {
     case FrameType::rewind:
     case FrameType::base_requests:
     case FrameType::start_rebuild:
+    case FrameType::ask_base_map:
     case FrameType::base_blocks:
     case FrameType::base_end:
     case FrameType::fetch_blocks:
@@ -190,6 +193,7 @@ bool admits(LinkState state, FrameType type) {
     case FrameType::heartbeat_reply:
     case FrameType::rewind_done:
     case FrameType::rebuild_ready:
+    case FrameType::base_map:
     case FrameType::base_ack:
     case FrameType::rebuild_complete:
     case FrameType::blocks_payload:

@@ -4,6 +4,7 @@
 
 #include "engine/base/chain.h"
 #include "engine/base/record.h"
+#include "node/runtime/base_map.h"
 #include "node/runtime/wire.h"
 #include "node/runtime/wire_parts.h"
 
@@ -292,7 +293,19 @@ FrameType put(ByteWriter& writer, const BaseRequests& m) {
 }
 FrameType put(ByteWriter& writer, const RebuildReady& m) {
   writer.id(m.cut);
+  writer.optional(m.start);
   return FrameType::rebuild_ready;
+}
+FrameType put(ByteWriter& writer, const AskBaseMap& m) {
+  writer.id(m.from);
+  writer.optional(m.since);
+  return FrameType::ask_base_map;
+}
+FrameType put(ByteWriter& writer, const BaseMap& m) {
+  writer.id(m.from);
+  writer.id(m.upto);
+  writer.u32(m.lines);
+  return FrameType::base_map;
 }
 FrameType put(ByteWriter& writer, const BaseBlocks& m) {
   writer.u64(m.sequence);
@@ -308,6 +321,8 @@ FrameType put(ByteWriter& writer, const BaseAck& m) {
 FrameType put(ByteWriter& writer, const BaseEnd& m) {
   writer.u64(m.count);
   writer.u64(m.digest);
+  writer.u64(m.compared);
+  writer.u64(m.map_digest);
   return FrameType::base_end;
 }
 FrameType put(ByteWriter& writer, const RebuildComplete& m) {
@@ -447,6 +462,30 @@ StartRebuild get_start_rebuild(ByteReader& reader, DecodeScratch& scratch) {
   m.terms = &scratch.terms;
   return m;
 }
+RebuildReady get_rebuild_ready(ByteReader& reader) {
+  RebuildReady m;
+  m.cut = reader.id<Lsn>();
+  m.start = reader.optional<Lsn>();
+  return m;
+}
+AskBaseMap get_ask_base_map(ByteReader& reader) {
+  AskBaseMap m;
+  m.from = reader.id<Lba>();
+  m.since = reader.optional<Lsn>();
+  return m;
+}
+BaseMap get_base_map(ByteReader& reader, const Frame& frame) {
+  BaseMap m;
+  m.from = reader.id<Lba>();
+  m.upto = reader.id<Lba>();
+  m.lines = reader.u32();
+  m.slot = frame.payload;
+  reader.require(m.from < m.upto);
+  reader.require(m.upto.value() <= limits::volume_bytes_max / limits::block_bytes);
+  reader.require(m.lines <= map_lines_max);
+  reader.require(frame.header.payload_length == map_payload_for(m.lines));
+  return m;
+}
 BaseBlocks get_base_blocks(ByteReader& reader, const Frame& frame) {
   BaseBlocks m;
   m.sequence = reader.u64();
@@ -464,6 +503,8 @@ BaseEnd get_base_end(ByteReader& reader) {
   BaseEnd m;
   m.count = reader.u64();
   m.digest = reader.u64();
+  m.compared = reader.u64();
+  m.map_digest = reader.u64();
   return m;
 }
 RebuildComplete get_rebuild_complete(ByteReader& reader) {
@@ -508,14 +549,6 @@ FetchBlocks get_fetch_blocks(ByteReader& reader) {
   return m;
 }
 
-Slot payload_of(const PeerMessage& message) {
-  if (const auto* record = std::get_if<RecordPayload>(&message)) return record->slot;
-  if (const auto* blocks = std::get_if<BlocksPayload>(&message)) return blocks->slot;
-  if (const auto* append = std::get_if<Append>(&message)) return append->slot;
-  if (const auto* blocks = std::get_if<BaseBlocks>(&message)) return blocks->slot;
-  return no_slot;
-}
-
 // One line a type: the table from type to decode function.
 bool get_message(ByteReader& reader, const Frame& frame, const BufferPool& pool,
                  DecodeScratch& scratch, PeerMessage& into) {
@@ -533,7 +566,9 @@ bool get_message(ByteReader& reader, const Frame& frame, const BufferPool& pool,
     case FrameType::rewind: into = Rewind{reader.id<Lsn>()}; return true;
     case FrameType::rewind_done: into = RewindDone{reader.id<Lsn>()}; return true;
     case FrameType::start_rebuild: into = get_start_rebuild(reader, scratch); return true;
-    case FrameType::rebuild_ready: into = RebuildReady{reader.id<Lsn>()}; return true;
+    case FrameType::rebuild_ready: into = get_rebuild_ready(reader); return true;
+    case FrameType::ask_base_map: into = get_ask_base_map(reader); return true;
+    case FrameType::base_map: into = get_base_map(reader, frame); return true;
     case FrameType::base_blocks: into = get_base_blocks(reader, frame); return true;
     case FrameType::base_ack: into = BaseAck{reader.u64()}; return true;
     case FrameType::base_end: into = get_base_end(reader); return true;
@@ -557,7 +592,7 @@ bool get_message(ByteReader& reader, const Frame& frame, const BufferPool& pool,
 Frame encode(const Envelope& envelope, const PeerMessage& message, const BufferPool& pool,
              MetaBuffer& meta) {
   ByteWriter writer(meta);
-  const Slot payload = payload_of(message);
+  const Slot payload = payload_slot(message);
   parts::put_payload_crcs(writer, pool, payload);
   writer.id(envelope.from);
   writer.id(envelope.to);

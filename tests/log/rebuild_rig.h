@@ -43,16 +43,18 @@ class RebuildPair {
   }
 
   // Marker durable, the target's own log forgotten; its model becomes that of the source.
+  // As the engine does it: a base that is not trusted is given up.
   void prepare() {
+    const bool keep_base = target.store->facts().damage != Damage::base_untrusted;
     target.store->quiesce();
     target.run();
     RebuildMarker marker;
     marker.session = SessionId{Epoch(4), ++sessions};
     marker.cut = cut.lsn;
-    marker.start = target.store->facts().marks.applied;
+    if (keep_base) marker.start = target.store->facts().marks.applied;
     ASSERT_TRUE(target.store
                     ->prepare_rebuild_blocking(marker, std::nullopt, cut.term, cut.chain,
-                                               source.store->facts().terms, {})
+                                               source.store->facts().terms, {}, keep_base)
                     .has_value());
     target.adopt(source);
     target.forget_beyond(cut.lsn);

@@ -117,7 +117,7 @@ TEST(WalRequests, P180_a_rebuild_stores_the_tables_of_its_cut_with_its_marker) {
   target.store->quiesce();
   target.run();
   ASSERT_TRUE(target.store
-                  ->prepare_rebuild_blocking(marker, {}, cut.term, cut.chain, terms, tables)
+                  ->prepare_rebuild_blocking(marker, {}, cut.term, cut.chain, terms, tables, false)
                   .has_value());
   EXPECT_EQ(target.store->requests(), tables);
   target.forget_beyond(Lsn(0));

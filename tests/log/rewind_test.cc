@@ -138,7 +138,8 @@ TEST(WalRewind, WhatWasStableInTheOldHistoryIsNotFoldedFromTheNewOne) {
   rig.store->quiesce();
   rig.run();
   const std::uint64_t chain = rig.header(Lsn(12)).chain;
-  ASSERT_TRUE(rig.store->prepare_rebuild_blocking(marker, {}, Term(1), chain, {}, {}).has_value());
+  ASSERT_TRUE(
+      rig.store->prepare_rebuild_blocking(marker, {}, Term(1), chain, {}, {}, false).has_value());
   rig.forget_beyond(Lsn(12));
   Errc flushed = Errc::internal;
   rig.store->flush_base([](void* owner, Errc result) { *static_cast<Errc*>(owner) = result; },
@@ -259,10 +260,9 @@ TEST(WalRebuild, BaseLaneAndLogLaneMakeAnEqualReplica) {
   RebuildMarker marker;
   marker.session = SessionId{Epoch(4), 1};
   marker.cut = cut.lsn;
-  marker.start = Lsn(25);
   ASSERT_TRUE(target.store
                   ->prepare_rebuild_blocking(marker, Floor{Term(1), Lsn(25)}, cut.term, cut.chain,
-                                             source.store->facts().terms, {})
+                                             source.store->facts().terms, {}, false)
                   .has_value());
   EXPECT_EQ(target.store->facts().marks.written, cut.lsn);
   EXPECT_EQ(target.store->facts().chain, cut.chain);
@@ -311,7 +311,8 @@ TEST(WalRebuild, W40_a_forgotten_log_is_not_read_after_a_crash) {
     marker.cut = Lsn(100);
     rig.disk->stop_after(stop);
     const bool done =
-        rig.store->prepare_rebuild_blocking(marker, Floor{Term(1), Lsn(25)}, Term(1), 77, {}, {})
+        rig.store
+            ->prepare_rebuild_blocking(marker, Floor{Term(1), Lsn(25)}, Term(1), 77, {}, {}, false)
             .has_value();
     EXPECT_EQ(done, stop == 5);
     Prng prng(stop);

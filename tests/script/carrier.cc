@@ -147,47 +147,79 @@ void Carrier::on(const command::StreamLog& c) {
 
 void Carrier::on(const command::FreezeBase& c) {
   ++node.store.frozen;
+  node.lanes[c.peer] = SourceLane{};
+  node.lanes[c.peer].session = c.session;
   later("base", [cluster = &cluster, node = &node, c] {
+    const auto found = node->lanes.find(c.peer);
+    if (found == node->lanes.end() || found->second.session != c.session) return;
     const ModelStore& store = node->store;
     if (node->failing.erase("freeze") > 0) {
       cluster->step(*node, event::BaseFrozen{c.peer, c.session});
       return;
     }
-    node->lanes[c.peer] = store.extents();
-    node->lane_sums[c.peer] = {0, 0};
+    SourceLane& lane = found->second;
+    lane.base = store.extents();
     const Lsn cut = store.applied();
     cluster->step(*node, event::BaseFrozen{c.peer, c.session, true, cut,
                                            store.term_of(cut).value_or(Term{}),
-                                           store.chain_at(cut), node->lanes[c.peer].size()});
+                                           store.chain_at(cut), lane.base.size()});
   });
 }
 
 void Carrier::on(const command::ThawBase& c) {
   --node.store.frozen;
-  node.lanes.erase(c.peer);
+  const auto lane = node.lanes.find(c.peer);
+  if (lane != node.lanes.end() && lane->second.session == c.session) node.lanes.erase(lane);
+}
+
+void Carrier::on(const command::CompareBase& c) {
+  SourceLane& lane = node.lanes.at(c.peer);
+  lane.theirs.clear();
+  if (c.map.slot != no_slot) lane.theirs = node.maps.at(c.map.slot);
+  lane.ours = lines_of(lane.base, c.map.from, c.map.upto, c.since);
+  lane.at = MapCursor{};
+  lane.upto = c.map.upto;
+  lane.compared += lane.ours.size();
+  for (const MapLine& line : lane.ours) lane.map_digest = map_digest_next(lane.map_digest, line);
+}
+
+// A column that the source has no entry of empties the extent over there.
+void Carrier::send_column(const command::SendBase& c, SourceLane& lane, Lba lba) {
+  BaseExtent extent{lba, Lsn{}, 0, {}};
+  for (const BaseExtent& known : lane.base) {
+    if (known.lba == lba) extent = known;
+  }
+  lane.digest = digest_of(lane.digest, extent);
+  Packet packet;
+  packet.envelope = c.envelope;
+  packet.message = message::BaseBlocks{++lane.sequence, extent.lba, extent.last_lsn,
+                                       extent.present, no_slot};
+  packet.payload = extent.blocks;
+  send(c.link, std::move(packet));
 }
 
 void Carrier::on(const command::SendBase& c) {
   later("base", [cluster = &cluster, node = &node, c] {
+    const auto found = node->lanes.find(c.peer);
+    if (found == node->lanes.end() || found->second.session != c.session) return;
     if (node->failing.erase("send-base") > 0) {
       cluster->step(*node, event::BaseSent{c.peer, c.session});
       return;
     }
-    std::vector<BaseExtent>& lane = node->lanes[c.peer];
-    auto& [count, digest] = node->lane_sums[c.peer];
-    for (std::uint32_t i = 0; i < c.extents_max && !lane.empty(); ++i) {
-      const BaseExtent extent = lane.front();
-      lane.erase(lane.begin());
-      digest = digest_of(digest, extent);
-      Packet packet;
-      packet.envelope = c.envelope;
-      packet.message = message::BaseBlocks{++count, extent.lba, extent.last_lsn, extent.present,
-                                           no_slot};
-      packet.payload = extent.blocks;
-      Carrier{*cluster, *node}.send(c.link, std::move(packet));
+    SourceLane& lane = found->second;
+    Lba upto = lane.upto;
+    bool done = true;
+    for (std::uint32_t i = 0; i < c.extents_max; ++i) {
+      const auto next = next_difference(lane.ours, lane.theirs, lane.upto, lane.at);
+      done = !next.has_value();
+      if (done) break;
+      upto = *next + BlockCount{extent_blocks};
+      Carrier{*cluster, *node}.send_column(c, lane, *next);
     }
-    cluster->step(*node, event::BaseSent{c.peer, c.session, true, count, lane.empty(), count,
-                                         digest});
+    if (done) upto = lane.upto;
+    cluster->step(*node, event::BaseSent{c.peer, c.session, true, lane.sequence, done,
+                                         std::min(upto, lane.upto), lane.digest, lane.compared,
+                                         lane.map_digest});
   });
 }
 
@@ -208,6 +240,22 @@ void Carrier::on(const command::PrepareRebuild& c) {
   });
 }
 
+void Carrier::on(const command::ReadBaseMap& c) {
+  later("map", [cluster = &cluster, node = &node, c] {
+    const bool ok = node->failing.erase("map") == 0;
+    if (ok) {
+      Packet packet;
+      packet.envelope = c.envelope;
+      const Lba end{node->store.size().value()};
+      packet.lines = lines_of(node->store.extents(), c.from, end, c.since);
+      packet.message = message::BaseMap{c.from, end,
+                                        static_cast<std::uint32_t>(packet.lines.size()), no_slot};
+      Carrier{*cluster, *node}.send(c.link, std::move(packet));
+    }
+    cluster->step(*node, event::BaseMapRead{c.session, ok});
+  });
+}
+
 void Carrier::on(const command::WriteBase& c) {
   BaseExtent extent{c.blocks.lba, c.blocks.last_lsn, c.blocks.present, {}};
   if (c.blocks.slot != no_slot) extent.blocks = node.slots.at(c.blocks.slot);
@@ -225,9 +273,13 @@ void Carrier::on(const command::WriteBase& c) {
 }
 
 void Carrier::on(const command::FlushBase& c) {
-  later("base", [cluster = &cluster, node = &node, session = c.session] {
+  later("base", [cluster = &cluster, node = &node, c] {
     const bool ok = node->failing.erase("flush-base") == 0;
-    cluster->step(*node, event::BaseFlushed{session, ok});
+    const std::vector<MapLine> lines =
+        lines_of(node->store.extents(), Lba{0}, Lba{node->store.size().value()}, c.since);
+    std::uint64_t digest = map_digest_start;
+    for (const MapLine& line : lines) digest = map_digest_next(digest, line);
+    cluster->step(*node, event::BaseFlushed{c.session, ok, lines.size(), digest});
   });
 }
 

@@ -25,7 +25,9 @@ struct Carrier {
   void on(const command::Send& c);
   void on(const command::StreamLog& c);
   void on(const command::FreezeBase& c);
+  void on(const command::CompareBase& c);
   void on(const command::SendBase& c);
+  void on(const command::ReadBaseMap& c);
   void on(const command::ThawBase& c);
   void on(const command::PrepareRebuild& c);
   void on(const command::WriteBase& c);
@@ -48,6 +50,7 @@ struct Carrier {
   void later(const char* kind, std::function<void()> run,
              std::function<bool()> ready = [] { return true; });
   void send(LinkId link, Packet packet);
+  void send_column(const command::SendBase& c, SourceLane& lane, Lba lba);
   void flush(Lsn upto);
 };
 

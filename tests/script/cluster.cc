@@ -64,6 +64,7 @@ void Cluster::crash(ReplicaId id) {
   node.loans.clear();
   node.dials.clear();
   node.lanes.clear();
+  node.maps.clear();
   node.wake.reset();
   node.paused = false;
   node.store.process_dies();
@@ -273,6 +274,10 @@ void Cluster::receive(Link& link, ReplicaId to, Packet packet) {
     if (auto* base = std::get_if<message::BaseBlocks>(&packet.message)) base->slot = slot;
     if (auto* m = std::get_if<message::RecordPayload>(&packet.message)) m->slot = slot;
     if (auto* m = std::get_if<message::BlocksPayload>(&packet.message)) m->slot = slot;
+  }
+  if (auto* map = std::get_if<message::BaseMap>(&packet.message); map && !packet.lines.empty()) {
+    map->slot = lend(node, {});
+    node.maps[map->slot] = packet.lines;
   }
   const bool greets = std::holds_alternative<message::Hello>(packet.message);
   if (greets && tells && newest && packet.envelope.epoch == newest->epoch &&

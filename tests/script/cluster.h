@@ -31,6 +31,7 @@ struct Packet {
   TermTable terms;
   RequestTables requests;
   Stamps payload;
+  std::vector<MapLine> lines;  // of a BaseMap
 };
 
 struct Link {
@@ -45,6 +46,17 @@ struct Op {
   std::string kind;  // log flush super rewind stream base read
   std::function<bool()> ready;
   std::function<void()> run;
+};
+
+// The base lane of a rebuild, source side: a frozen base and how far it was compared.
+struct SourceLane {
+  SessionId session;
+  std::vector<BaseExtent> base;
+  std::vector<MapLine> ours, theirs;  // of the range that is compared
+  MapCursor at;
+  Lba upto;                           // end of that range
+  std::uint64_t sequence = 0, digest = 0;
+  std::uint64_t compared = 0, map_digest = map_digest_start;
 };
 
 struct Node {
@@ -65,8 +77,8 @@ struct Node {
   std::optional<Instant> wake;
   CoreCounters counters;       // as printed last
   std::uint64_t base_digest = 0, base_written = 0;    // target of a rebuild
-  std::map<ReplicaId, std::vector<BaseExtent>> lanes;  // source: extents not sent yet
-  std::map<ReplicaId, std::pair<std::uint64_t, std::uint64_t>> lane_sums;  // count, digest
+  std::map<ReplicaId, SourceLane> lanes;
+  std::map<Slot, std::vector<MapLine>> maps;  // slots that hold lines
   std::optional<Assignment> assignment;  // last delivered
   std::uint64_t plan_lines = 0;          // of the journal, as printed last
 };

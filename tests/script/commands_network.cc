@@ -182,21 +182,23 @@ void Script::log_space(const Line& line) {
 }
 
 // damage NODE record lsn=: its payload is bad from now on; NODE block at=: one of the base is
-// damage NODE base|records|regressed [to=lsn] [floor=lsn@term]: as its next opening would find it
+// damage NODE base|lost-base|records|regressed [to=lsn] [floor=lsn@term]: as its next opening would
+// find it
 void Script::damage(const Line& line) {
   ModelStore& store = cluster.node(ReplicaId{line.number_at(1)}).store;
   const std::string& kind = line.word(2);
   if (kind == "record") store.rot(Lsn{line.number("lsn", 0)});
   else if (kind == "block") store.rot_base(line.number("at", 0));
-  else if (kind == "base") store.damage = Damage::base_untrusted;
+  else if (kind == "base" || kind == "lost-base") store.damage = Damage::base_untrusted;
   else if (kind == "records") store.damage = Damage::unknown_records;
   else if (kind == "regressed") store.damage = Damage::regressed;
   else if (kind != "none") throw std::runtime_error("no such damage");
   if (line.has("to")) store.regress(Lsn{line.number("to", 0)});
+  if (kind == "lost-base") store.lose_base();
   if (line.has("floor")) store.floor = parse_position(line.options.at("floor"));
 }
 
-// fail-next NODE freeze|send-base|prepare|write-base|flush-base: once, when it comes
+// fail-next NODE freeze|send-base|prepare|map|write-base|flush-base: once, when it comes
 void Script::fail_next(const Line& line) {
   cluster.node(ReplicaId{line.number_at(1)}).failing.insert(line.word(2));
 }
@@ -255,10 +257,14 @@ message::PeerMessage Script::make_message(const Line& line, const std::string& k
   if (kind == "heartbeat") return message::Heartbeat{lsn, lsn, lsn, at};
   if (kind == "heartbeat_reply") return message::HeartbeatReply{lsn, durable, Lsn{}, at};
   if (kind == "start_rebuild") return message::StartRebuild{lsn, Term{1}, 1, &no_terms, 1, lsn};
-  if (kind == "rebuild_ready") return message::RebuildReady{lsn};
+  if (kind == "rebuild_ready") return message::RebuildReady{lsn, {}};
+  if (kind == "ask_base_map") return message::AskBaseMap{Lba{line.number("at_lba", 0)}, {}};
+  if (kind == "base_map") {
+    return message::BaseMap{Lba{line.number("at_lba", 0)}, Lba{1'000'000}, 0, no_slot};
+  }
   if (kind == "base_blocks") return message::BaseBlocks{id, Lba{0}, lsn, 0, no_slot};
   if (kind == "base_ack") return message::BaseAck{id};
-  if (kind == "base_end") return message::BaseEnd{line.number("count", 0), 0};
+  if (kind == "base_end") return message::BaseEnd{line.number("count", 0), 0, 0, 0};
   if (kind == "rebuild_complete") {
     return message::RebuildComplete{line.number("count", 0), line.number("digest", 0), durable};
   }
@@ -296,7 +302,8 @@ void Script::storm(const Line& line) {
   static const char* const kinds[] = {
       "hello",         "hello_reply",  "start_stream", "rewind",          "rewind_done",
       "append",        "ack",          "nack",         "barrier",         "barrier_done",
-      "heartbeat",     "heartbeat_reply", "start_rebuild", "rebuild_ready", "base_blocks",
+      "heartbeat",     "heartbeat_reply", "start_rebuild", "rebuild_ready", "ask_base_map",
+      "base_map",      "base_blocks",
       "base_ack",      "base_end",     "rebuild_complete", "rebuild_accepted", "marker_cleared"};
   const auto [from, to] = ends(line.word(1), "->");
   Node& node = cluster.node(to);

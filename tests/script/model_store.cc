@@ -14,6 +14,18 @@ std::uint64_t digest_of(const Stamps& blocks) {
   return digest_crcs(crcs);
 }
 
+std::vector<MapLine> lines_of(const std::vector<BaseExtent>& extents, Lba from, Lba upto,
+                              std::optional<Lsn> since) {
+  std::vector<MapLine> lines;
+  for (const BaseExtent& extent : extents) {
+    if (extent.lba < from || extent.lba >= upto) continue;
+    if (since && extent.last_lsn <= *since) continue;
+    const std::vector<std::uint32_t> crcs(extent.blocks.begin(), extent.blocks.end());
+    lines.push_back({extent.lba, extent.last_lsn, column_digest(extent.present, crcs)});
+  }
+  return lines;
+}
+
 std::uint64_t digest_of(std::uint64_t before, const BaseExtent& extent) {
   std::uint64_t hash = mix64(before, extent.lba.value());
   hash = mix64(hash, extent.last_lsn.value());
@@ -207,7 +219,10 @@ void ModelStore::prepare_rebuild(const command::PrepareRebuild& rebuild, const T
   }
   marker_ = rebuild.marker;
   records_.clear();
-  base_.clear();
+  if (!rebuild.keep_base) {
+    base_.clear();
+    damage = Damage::none;
+  }
   start_ = rebuild.marker.cut;
   start_terms_ = terms;
   applied_requests_ = requests;
@@ -224,6 +239,10 @@ void ModelStore::write_extent(const BaseExtent& extent) {
     const Stamp stamp = there ? extent.blocks.at(next++) : 0;
     if (there) base_[extent.lba.value() + i] = {extent.last_lsn, stamp};
     else base_.erase(extent.lba.value() + i);
+  }
+  // An entry says when its extent was emptied, too.
+  if (extent.present == 0 && extent.last_lsn > Lsn{0}) {
+    base_[extent.lba.value()] = {extent.last_lsn, 0};
   }
 }
 

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/base_map.h"
 #include "engine/base/chain.h"
 #include "engine/command.h"
 
@@ -40,6 +41,9 @@ inline constexpr std::uint64_t extent_blocks = 16;
 
 std::uint64_t digest_of(const Stamps& blocks);
 std::uint64_t digest_of(std::uint64_t before, const BaseExtent& extent);
+// The lines of those in [from, upto) that changed after `since`.
+std::vector<MapLine> lines_of(const std::vector<BaseExtent>& extents, Lba from, Lba upto,
+                              std::optional<Lsn> since);
 
 class ModelStore {
  public:
@@ -76,7 +80,13 @@ class ModelStore {
   void write_extent(const BaseExtent& extent);
 
   // --- faults ---
-  void process_dies() { queued_.clear(); pins_.clear(); frozen = 0; }
+  void process_dies() {
+    queued_.clear();
+    pins_.clear();
+    frozen = 0;
+    if (marker_) damage = Damage::base_untrusted;
+  }
+  void lose_base() { base_.clear(); }  // its map says nothing any more
   void power_fails(std::optional<Lsn> keep);
   void rot(Lsn lsn) { rotten_.push_back(lsn); }  // its payload is bad from now on
   void rot_base(std::uint64_t lba) { bad_blocks_.push_back(lba); }
@@ -91,6 +101,7 @@ class ModelStore {
   [[nodiscard]] bool readable(Lba lba, BlockCount blocks) const;
   void regress(Lsn to);  // what it had proven to hold beyond is gone
 
+  BlockCount size() const { return size_; }
   Lsn written() const { return written_; }
   Lsn durable() const { return durable_; }
   Lsn applied() const { return applied_; }

@@ -112,6 +112,12 @@ class FakeStore : public wal::Store {
     op.end = true;
     op.done(op);
   }
+  void read_map(wal::MapReadOp& op) override {
+    op.count = 0;
+    op.scanned = op.upto;
+    op.done(op);
+  }
+  bool base_doubtful() const override { return false; }
   void write_base(wal::BaseWriteOp& op) override { op.done(op); }
   void flush_base(void (*done)(void*, Errc), void* owner) override { done(owner, Errc::ok); }
 
@@ -131,7 +137,7 @@ class FakeStore : public wal::Store {
   }
   Status prepare_rebuild_blocking(const RebuildMarker& marker, const std::optional<Floor>& floor,
                                   Term cut_term, std::uint64_t cut_chain, const TermTable& terms,
-                                  const RequestTables& requests) override {
+                                  const RequestTables& requests, bool) override {
     calls.push_back("prepare " + std::to_string(marker.cut.value()));
     log.clear();
     state.marker = marker;

@@ -8,6 +8,7 @@
 
 #include "engine/base/chain.h"
 #include "engine/base/prng.h"
+#include "node/runtime/base_map.h"
 #include "node/runtime/wire.h"
 #include "node/runtime/wire_header.h"
 #include "wal/crc32c.h"
@@ -66,15 +67,20 @@ auto fields(const StartRebuild& m) {
   static_cast<void>(d);
   return std::tie(a, b, c, e, f);
 }
-auto fields(const RebuildReady& m) { return std::tie(m.cut); }
+auto fields(const AskBaseMap& m) { return std::tie(m.from, m.since); }
+auto fields(const BaseMap& m) {
+  const auto& [a, b, c, d] = m;
+  return std::tie(a, b, c, d);
+}
+auto fields(const RebuildReady& m) { return std::tie(m.cut, m.start); }
 auto fields(const BaseBlocks& m) {
   const auto& [a, b, c, d, e] = m;
   return std::tie(a, b, c, d, e);
 }
 auto fields(const BaseAck& m) { return std::tie(m.sequence); }
 auto fields(const BaseEnd& m) {
-  const auto& [a, b] = m;
-  return std::tie(a, b);
+  const auto& [a, b, c, d] = m;
+  return std::tie(a, b, c, d);
 }
 auto fields(const RebuildComplete& m) {
   const auto& [a, b, c, d] = m;
@@ -248,6 +254,13 @@ class Draw {
     }
     return m;
   }
+  BaseMap base_map() {
+    const Lba from{prng_.below(1u << 30)};
+    const auto lines = static_cast<std::uint32_t>(prng_.below(map_lines_max + 1));
+    BaseMap m{from, from + BlockCount{1 + prng_.below(1u << 20)}, lines, no_slot};
+    if (lines > 0) m.slot = payload(map_payload_for(lines) / limits::block_bytes);
+    return m;
+  }
   PeerMessage peer_message(std::size_t kind) {
     const std::uint64_t n = number();
     switch (kind) {
@@ -268,18 +281,20 @@ class Draw {
       case 12:
         terms_ = terms();
         return StartRebuild{id<Lsn>(), id<Term>(), number(), &terms_, number(), id<Lsn>()};
-      case 13: return RebuildReady{id<Lsn>()};
-      case 14: return base_blocks();
-      case 15: return BaseAck{number()};
-      case 16: return BaseEnd{number(), number()};
-      case 17: return RebuildComplete{number(), number(), id<Lsn>(), number()};
-      case 18: return RebuildAccepted{id<Lsn>()};
-      case 19: return MarkerCleared{};
-      case 20:
+      case 13: return RebuildReady{id<Lsn>(), maybe<Lsn>()};
+      case 14: return AskBaseMap{Lba{n}, maybe<Lsn>()};
+      case 15: return base_map();
+      case 16: return base_blocks();
+      case 17: return BaseAck{number()};
+      case 18: return BaseEnd{number(), number(), number(), number()};
+      case 19: return RebuildComplete{number(), number(), id<Lsn>(), number()};
+      case 20: return RebuildAccepted{id<Lsn>()};
+      case 21: return MarkerCleared{};
+      case 22:
         requests_ = requests();
         return BaseRequests{&requests_};
-      case 21: return FetchRecord{write_record(), prng_.coin()};
-      case 22: {
+      case 23: return FetchRecord{write_record(), prng_.coin()};
+      case 24: {
         RecordPayload m{write_record(), static_cast<FetchResult>(prng_.range(1, 4)), prng_.coin(),
                         no_slot};
         if (m.result != FetchResult::found) return m;
@@ -287,8 +302,8 @@ class Draw {
         m.header.payload_digest = digest_crcs(pool_.crcs(m.slot));
         return m;
       }
-      case 23: return FetchBlocks{number(), Lba{prng_.below(1u << 30)}, BlockCount{1 + n % 256}};
-      case 24: return BlocksPayload{number(), prng_.coin() ? payload(1 + n % 4) : no_slot};
+      case 25: return FetchBlocks{number(), Lba{prng_.below(1u << 30)}, BlockCount{1 + n % 256}};
+      case 26: return BlocksPayload{number(), prng_.coin() ? payload(1 + n % 4) : no_slot};
       default: ADD_FAILURE() << "no such kind"; return MarkerCleared{};
     }
   }

@@ -171,15 +171,30 @@ void Cluster::on_base_command(ModelNode& node, const Command& command) {
   ModelDisk& disk = node.disk;
   if (const auto* freeze = std::get_if<command::FreezeBase>(&command)) {
     ++node.frozen;
-    node.base_cursors[freeze->peer.value()] = {freeze->session, 0, 0, 0};
+    node.base_cursors[freeze->peer.value()] = {};
+    node.base_cursors[freeze->peer.value()].session = freeze->session;
     node.completions.push_back(event::BaseFrozen{freeze->peer, freeze->session, true, disk.applied,
                                                  disk.term_at(disk.applied),
                                                  disk.chain_at(disk.applied), disk.base.size()});
   } else if (const auto* thaw = std::get_if<command::ThawBase>(&command)) {
     CHECK(node.frozen-- > 0);
     node.base_cursors.erase(thaw->peer.value());
+  } else if (const auto* compare = std::get_if<command::CompareBase>(&command)) {
+    ModelNode::BaseCursor& cursor = node.base_cursors.at(compare->peer.value());
+    const message::BaseMap& map = compare->map;
+    cursor.theirs.clear();
+    if (map.slot != no_slot) cursor.theirs = node.slots.at(map.slot).lines;
+    cursor.ours = disk.lines(map.from, map.upto, compare->since);
+    cursor.at = MapCursor{};
+    cursor.upto = map.upto;
+    cursor.compared += cursor.ours.size();
+    for (const MapLine& line : cursor.ours) {
+      cursor.map_digest = map_digest_next(cursor.map_digest, line);
+    }
   } else if (const auto* base = std::get_if<command::SendBase>(&command)) {
     send_base(node, *base);
+  } else if (const auto* read = std::get_if<command::ReadBaseMap>(&command)) {
+    read_base_map(node, *read);
   } else if (const auto* prepare = std::get_if<command::PrepareRebuild>(&command)) {
     disk.marker = prepare->marker;
     disk.floor = prepare->floor;
@@ -189,7 +204,10 @@ void Cluster::on_base_command(ModelNode& node, const Command& command) {
     disk.start = disk.written = disk.durable = disk.applied = disk.trimmed = prepare->marker.cut;
     disk.start_chain = prepare->cut_chain;
     disk.start_term = prepare->cut_term;
-    disk.base.clear();
+    if (!prepare->keep_base) {
+      disk.base.clear();
+      disk.damage = Damage::none;
+    }
     node.base_digest = 0;
     node.base_open = true;
     node.facts_for_events.push_back(disk.facts(node.process));
@@ -198,14 +216,19 @@ void Cluster::on_base_command(ModelNode& node, const Command& command) {
                                &disk.start_requests});
   } else if (const auto* write = std::get_if<command::WriteBase>(&command)) {
     const message::BaseBlocks& blocks = write->blocks;
-    const BaseBlock content{blocks.last_lsn, node.slots.at(blocks.slot).value};
+    BaseBlock content{blocks.last_lsn, 0};
+    if (blocks.slot != no_slot) content.value = node.slots.at(blocks.slot).value;
     disk.base[blocks.lba.value()] = content;
+    if (blocks.last_lsn == Lsn{0}) disk.base.erase(blocks.lba.value());
     node.base_digest = digest_next(node.base_digest, blocks.lba.value(), content);
     node.completions.push_back(
         event::BaseWritten{write->session, blocks.sequence, true, node.base_digest});
   } else if (const auto* flush = std::get_if<command::FlushBase>(&command)) {
     node.base_open = false;
-    node.completions.push_back(event::BaseFlushed{flush->session, true});
+    const std::vector<MapLine> lines = disk.lines(Lba{0}, Lba{disk.size.value()}, flush->since);
+    std::uint64_t digest = map_digest_start;
+    for (const MapLine& line : lines) digest = map_digest_next(digest, line);
+    node.completions.push_back(event::BaseFlushed{flush->session, true, lines.size(), digest});
   }
 }
 
@@ -236,7 +259,7 @@ void Cluster::on_client_command(ModelNode& node, const Command& command) {
 void Cluster::send(ModelNode& node, const command::Send& send) {
   const auto found = links_.find(send.link.value());
   if (found == links_.end()) return;  // a link that has ended takes everything with it
-  Wire wire{send.link, send.envelope, send.message, {}, {}, {}, {}, false};
+  Wire wire{send.link, send.envelope, send.message, {}, {}, {}, {}, false, {}};
   if (auto* reply = std::get_if<message::HelloReply>(&wire.message)) {
     wire.facts = std::make_shared<const ReplicaFacts>(*reply->facts);
   }
@@ -268,6 +291,9 @@ void Cluster::deliver(Wire wire) {
   }
   if (auto* base = std::get_if<message::BaseRequests>(&wire.message)) {
     base->tables = wire.requests.get();
+  }
+  if (auto* map = std::get_if<message::BaseMap>(&wire.message); map && !wire.lines.empty()) {
+    map->slot = target.slots.lend(Payload{0, {}, 0, wire.lines});
   }
   if (wire.has_payload) {
     const Slot slot = target.slots.lend(wire.payload);
@@ -357,9 +383,9 @@ void Cluster::stream(ModelNode& node, const command::StreamLog& stream) {
     const ModelRecord& record = disk.record(lsn);
     Wire wire{stream.link, stream.envelope,
               message::Append{record.header, no_slot, stream.committed, stream.stable, Instant{}},
-              {}, {}, {}, false};
+              {}, {}, {}, false, {}};
     if (has_payload(record.header)) {
-      wire.payload = Payload{record.value, {}, 0};
+      wire.payload = Payload{record.value, {}, 0, {}};
       wire.has_payload = true;
     }
     frames_[{node.id.value(), stream.peer.value()}].push_back(wire);
@@ -367,26 +393,40 @@ void Cluster::stream(ModelNode& node, const command::StreamLog& stream) {
   node.completions.push_back(event::LogStreamed{stream.peer, stream.session, upto, true});
 }
 
+// Few blocks a range, so that a walk has several.
+void Cluster::read_base_map(ModelNode& node, const command::ReadBaseMap& read) {
+  const Lba end{node.disk.size.value()};
+  const Lba upto = read.from < Lba{4} ? read.from + BlockCount{2} : end;
+  Wire wire{read.link, read.envelope, message::BaseMap{read.from, upto, 0, no_slot}, {}, {}, {}, {},
+            false, node.disk.lines(read.from, upto, read.since)};
+  std::get<message::BaseMap>(wire.message).lines = static_cast<std::uint32_t>(wire.lines.size());
+  frames_[{node.id.value(), read.envelope.to.value()}].push_back(wire);
+  node.completions.push_back(event::BaseMapRead{read.session, true});
+}
+
 void Cluster::send_base(ModelNode& node, const command::SendBase& send) {
   ModelNode::BaseCursor& cursor = node.base_cursors.at(send.peer.value());
-  event::BaseSent done{send.peer, send.session, true, 0, false, 0, 0};
+  Lba upto = cursor.upto;
+  bool done = true;
   for (std::uint32_t i = 0; i < send.extents_max; ++i) {
-    const auto next = node.disk.base.lower_bound(cursor.next_block);
-    if (next == node.disk.base.end()) {
-      done.end = true;
-      break;
-    }
-    cursor.next_block = next->first + 1;
-    cursor.digest = digest_next(cursor.digest, next->first, next->second);
+    const auto next = next_difference(cursor.ours, cursor.theirs, cursor.upto, cursor.at);
+    done = !next.has_value();
+    if (done) break;
+    upto = *next + BlockCount{1};
+    const auto found = node.disk.base.find(next->value());
+    const BaseBlock content = found == node.disk.base.end() ? BaseBlock{} : found->second;
+    cursor.digest = digest_next(cursor.digest, next->value(), content);
+    const bool present = content.value != 0;
     Wire wire{send.link, send.envelope,
-              message::BaseBlocks{++cursor.sequence, Lba{next->first}, next->second.last_lsn, 1,
-                                  no_slot},
-              {}, {}, {}, Payload{next->second.value, {}, 0}, true};
+              message::BaseBlocks{++cursor.sequence, *next, content.last_lsn,
+                                  present ? std::uint64_t{1} : 0, no_slot},
+              {}, {}, {}, Payload{content.value, {}, 0, {}}, present, {}};
     frames_[{node.id.value(), send.peer.value()}].push_back(wire);
   }
-  done.sequence = done.count = cursor.sequence;
-  done.digest = cursor.digest;
-  node.completions.push_back(done);
+  if (done) upto = cursor.upto;
+  node.completions.push_back(event::BaseSent{send.peer, send.session, true, cursor.sequence, done,
+                                             upto, cursor.digest, cursor.compared,
+                                             cursor.map_digest});
 }
 
 }  // namespace seawall::walk

@@ -29,6 +29,7 @@ struct Wire {  // one frame on its way
   std::shared_ptr<const RequestTables> requests;  // what a BaseRequests points to
   Payload payload;      // what a slot held
   bool has_payload = false;
+  std::vector<MapLine> lines;  // of a BaseMap
 };
 
 struct LinkState {
@@ -127,6 +128,7 @@ class Cluster : protected ClusterState {
   void on_client_command(ModelNode& node, const Command& command);
   void send(ModelNode& node, const command::Send& send);
   void stream(ModelNode& node, const command::StreamLog& stream);
+  void read_base_map(ModelNode& node, const command::ReadBaseMap& read);
   void send_base(ModelNode& node, const command::SendBase& send);
   void deliver(Wire wire);
   void close_link(LinkId link, ReplicaId except);

@@ -93,6 +93,20 @@ std::uint64_t ModelDisk::read(std::uint64_t block, Lsn upto) const {
   return found == base.end() ? 0 : found->second.value;
 }
 
+std::vector<MapLine> ModelDisk::lines(Lba from, Lba upto, std::optional<Lsn> since) const {
+  std::vector<MapLine> out;
+  for (auto at = base.lower_bound(from.value()); at != base.end(); ++at) {
+    const auto& [block, content] = *at;
+    if (block >= upto.value()) break;
+    if (since && content.last_lsn <= *since) continue;
+    const auto crc = static_cast<std::uint32_t>(content.value * 2654435761u);
+    const std::uint64_t present = content.value != 0 ? 1 : 0;
+    out.push_back({Lba{block}, content.last_lsn,
+                   column_digest(present, std::span(&crc, present))});
+  }
+  return out;
+}
+
 void ModelDisk::fold(Lsn upto) {
   while (applied < upto) {
     applied = applied.next();
@@ -128,6 +142,7 @@ void ModelNode::stop() {
   flush.reset();
   completions.clear();
   facts_for_events.clear();
+  if (disk.marker) disk.damage = Damage::base_untrusted;
   pins.clear();
   fold_limit = Lsn{};
   frozen = 0;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/base_map.h"
 #include "engine/core.h"
 
 namespace seawall::walk {
@@ -21,6 +22,7 @@ struct Payload {
   std::uint64_t value = 0;  // of every block of a write; of the first block for a read
   std::vector<std::uint64_t> blocks;
   int references = 0;
+  std::vector<MapLine> lines;  // of a BaseMap
 };
 
 // Slots of one process. The Core's loans must be back in the end.
@@ -86,6 +88,8 @@ struct ModelDisk {
   // The block as the fold of base and log up to `upto`.
   [[nodiscard]] std::uint64_t read(std::uint64_t block, Lsn upto) const;
   void fold(Lsn upto);
+  // What the base says of the blocks in [from, upto) that changed after `since`.
+  [[nodiscard]] std::vector<MapLine> lines(Lba from, Lba upto, std::optional<Lsn> since) const;
 };
 
 std::uint64_t digest_next(std::uint64_t digest, std::uint64_t block, const BaseBlock& content);
@@ -110,12 +114,16 @@ struct ModelNodeState {
   bool base_open = false;            // a base lane is under way: the checkpointer rests
   std::uint64_t log_records = 0;     // room of the log; 0: endless
   std::uint8_t fill_told = 0;
-  // The base lane, source side: next block to send, by peer.
+  // The base lane, source side, by peer: an extent is a block here.
   struct BaseCursor {
     SessionId session;
-    std::uint64_t next_block = 0;
+    std::vector<MapLine> ours, theirs;
+    MapCursor at;
+    Lba upto;
     std::uint64_t sequence = 0;
     std::uint64_t digest = 0;
+    std::uint64_t compared = 0;
+    std::uint64_t map_digest = map_digest_start;
   };
   std::map<std::uint64_t, BaseCursor> base_cursors;
   std::uint64_t base_digest = 0;              // target side
