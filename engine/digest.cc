@@ -62,10 +62,12 @@ void words(Digest& d, const StartRebuild& v) {
   d.add(v.cut, v.cut_term, v.cut_chain, v.extents_total, v.head);
 }
 void words(Digest&, const BaseRequests&) {}
-void words(Digest& d, const RebuildReady& v) { d.add(v.cut); }
+void words(Digest& d, const RebuildReady& v) { d.add(v.cut, v.start); }
+void words(Digest& d, const AskBaseMap& v) { d.add(v.from, v.since); }
+void words(Digest& d, const BaseMap& v) { d.add(v.from, v.upto, v.lines); }
 void words(Digest& d, const BaseBlocks& v) { d.add(v.sequence, v.lba, v.last_lsn, v.present); }
 void words(Digest& d, const BaseAck& v) { d.add(v.sequence); }
-void words(Digest& d, const BaseEnd& v) { d.add(v.count, v.digest); }
+void words(Digest& d, const BaseEnd& v) { d.add(v.count, v.digest, v.compared, v.map_digest); }
 void words(Digest& d, const RebuildComplete& v) { d.add(v.count, v.digest, v.durable, v.requests); }
 void words(Digest& d, const RebuildAccepted& v) { d.add(v.required); }
 void words(Digest&, const MarkerCleared&) {}
@@ -115,10 +117,13 @@ struct DigestAccess {
     if (v.greeting_) d.add(v.greeting_->link, v.greeting_->envelope, v.greeting_->sent_at);
     d.word(v.fence_.has_value() ? 1 : 0);
     if (v.fence_) d.add(v.fence_->epoch, v.fence_->revision);
-    d.add(v.cut_, v.base_received_, v.base_written_, v.base_digest_, v.base_flush_out_,
-          v.base_flushed_, v.complete_sent_);
+    d.add(v.cut_, v.since_, v.map_out_, v.base_received_, v.base_written_, v.base_digest_,
+          v.base_flush_out_, v.base_flushed_, v.complete_sent_);
     d.word(v.base_end_.has_value() ? 1 : 0);
-    if (v.base_end_) d.add(v.base_end_->count, v.base_end_->digest);
+    if (v.base_end_) {
+      d.add(v.base_end_->count, v.base_end_->digest, v.base_end_->compared,
+            v.base_end_->map_digest);
+    }
   }
   static void of(Digest& d, const LogPin& v) {
     d.add(v.held());
@@ -137,8 +142,10 @@ struct DigestAccess {
     of(d, v.barriers);
     of(d, v.pin);
     of(d, v.reserve);
-    d.add(v.base.freeze.held(), v.base.cut, v.base.extents, v.base.sent, v.base.acked, v.base.busy,
-          v.base.end, v.base.count, v.base.digest, v.base.requests, v.base.floor);
+    const BaseLane& base = v.base;
+    d.add(base.freeze.held(), base.since, base.cut, base.extents, base.sent, base.acked, base.asked,
+          base.comparing, base.busy, base.end, base.range_end, base.upto, base.compared,
+          base.digest, base.requests, base.floor);
   }
   static void of(Digest& d, const Requests& v) {
     const auto asker = [&d](const Requests::Asker& a) {
