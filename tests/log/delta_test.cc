@@ -56,7 +56,7 @@ TEST(WalDelta, R03_only_extents_that_changed_differ) {
     if (i % 10 == 0) RebuildPair::fold(source);
     else source.run();
     target.run();
-    if (i % 50 == 49) RebuildPair::fold(target);
+    if (i % 30 == 29) RebuildPair::fold(target);
   }
   RebuildPair::fold(source);
   RebuildPair::fold(target);
