@@ -98,7 +98,10 @@ void Engine::step_down(const char* reason, bool want_failover) {
 void Engine::on(const event::Opened& event) {
   CHECK(event.facts != nullptr);
   context_.facts = *event.facts;
-  if (!context_.options.generation->restart_rejoin.keeps_marker) context_.facts.marker.reset();
+  if (!context_.options.generation->restart_rejoin.keeps_marker && context_.facts.marker) {
+    context_.facts.marker.reset();
+    context_.facts.damage = Damage::none;  // that goes with it
+  }
   context_.log.adopt(context_.facts);
   if (event.requests != nullptr) attachments_.adopt(*event.requests);
   context_.promised = context_.facts.promised;

@@ -582,12 +582,10 @@ class StoreImpl final : public Store {
   std::uint32_t trim_count_ = 0;  // segments that go once their super write is durable
   std::uint64_t trim_round_ = 0;
   bool sweeping_ = false;
-  std::uint64_t sweep_cursor_ = 0;
-  std::uint64_t extents_mapped_ = 0;
+  std::uint64_t sweep_cursor_ = 0, extents_mapped_ = 0;
 
   // base lanes
-  BaseLane base_read_;
-  BaseLane base_write_;
+  BaseLane base_read_, base_write_;
   RingBuffer<BaseReadOp*, base_queue_max> base_reads_;
   RingBuffer<BaseWriteOp*, base_queue_max> base_writes_;
   std::uint64_t base_read_extent_ = 0;

@@ -440,8 +440,10 @@ void Stage::watch(NodeNumber, const Core& core, const Command& command) {
     planned(*to, live ? RecoveryWay::attach : RecoveryWay::catch_up);
   } else if (std::holds_alternative<message::Rewind>(send->message)) {
     planned(*to, RecoveryWay::rewind);
-  } else if (std::holds_alternative<message::StartRebuild>(send->message)) {
-    planned(*to, RecoveryWay::full);
+  } else if (const auto* ask = std::get_if<message::AskBaseMap>(&send->message)) {
+    // Of the whole map, or of what changed since: known only now, the replica has its word in it.
+    if (ask->from > Lba{0}) return;
+    planned(*to, ask->since ? RecoveryWay::delta : RecoveryWay::full);
   }
 }
 
