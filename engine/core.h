@@ -25,6 +25,7 @@
 #include "engine/base/limits.h"
 #include "engine/command.h"
 #include "engine/control.h"
+#include "engine/convergence.h"
 #include "engine/event.h"
 
 namespace seawall {
@@ -47,6 +48,8 @@ struct CoreOptions {
   std::uint32_t stream_bytes = 1 * limits::MiB;   // one StreamLog
   std::uint64_t live_window_bytes = 16 * limits::MiB;  // unacknowledged live bytes a peer
   std::uint32_t base_window = 8;               // extents on their way to a rebuild
+  ConvergenceLimits convergence;
+  std::uint64_t throttle_floor = 1 * limits::MiB;  // writers are never slowed below this, a second
   const Generation* generation = &generation_v2;  // anything else in the simulator only
 };
 

@@ -136,9 +136,11 @@ struct DigestAccess {
   static void of(Digest& d, const Peer& v) {
     d.add(v.id, v.endpoint, v.dialled, v.link, v.state, v.session, v.written, v.durable, v.applied,
           v.proved, v.counts, v.floor, v.streaming_from, v.cursor, v.stream_busy, v.stream_upto,
-          v.log_way, v.met, v.head_at_handshake, v.proof_target, v.in_sync, v.escalated, v.fenced,
+          v.log_way, v.met, v.head_at_handshake, v.proof_target, v.in_sync, v.escalation, v.fenced,
           v.failures, v.last_heard, v.deadline, v.progress_at, v.retry_at, v.grant,
-          v.counting_since, v.missing_since, v.flaps, v.plan);
+          v.counting_since, v.missing_since, v.flaps, v.plan, v.wants_rate);
+    const Convergence& c = v.convergence;
+    d.add(c.due_, c.since_, c.from_.sent, c.from_.goal, c.drain_rate_, c.ingest_rate_, c.bad_);
     of(d, v.barriers);
     of(d, v.pin);
     of(d, v.reserve);
@@ -170,7 +172,7 @@ struct DigestAccess {
     d.word(v.waiting_.size());
     for (std::size_t i = 0; i < v.waiting_.size(); ++i) {
       d.add(v.waiting_[i].link, v.waiting_[i].request.op, v.waiting_[i].request.request,
-            v.waiting_[i].request.connection);
+            v.waiting_[i].request.connection, v.waiting_[i].since);
     }
     d.word(v.held_.size());
     for (std::size_t i = 0; i < v.held_.size(); ++i) {
@@ -189,7 +191,8 @@ struct DigestAccess {
     if (v.phase_ == PrimaryPhase::off) return;
     d.add(v.epoch_, v.term_start_, v.committed_, v.stable_, v.shown_, v.session_counter_,
           v.flush_covers_, v.barrier_bytes_from_, v.unstable_since_, v.unstable_, v.stable_seen_,
-          v.stuck_since_, v.next_heartbeat_, v.tape_bytes_, v.newest_attachment_);
+          v.stuck_since_, v.next_heartbeat_, v.tape_bytes_, v.newest_attachment_,
+          v.throttle_.rate_, v.throttle_.at_, v.throttle_.credit_, v.unhindered_);
     d.add(v.barriers_.wanted_, v.barriers_.last_, v.barriers_.before_last_, v.barriers_.next_id_);
     of(d, v.requests_);
     of(d, v.membership_);

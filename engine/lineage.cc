@@ -88,6 +88,7 @@ void OwnLog::adopt(const ReplicaFacts& facts) {
   head_term_ = facts.last_term;
   head_chain_ = facts.chain;
   recent_.clear();
+  marks_.clear();
 }
 
 void OwnLog::append(RecordHeader& header, ReplicaFacts& facts) {
@@ -106,6 +107,7 @@ void OwnLog::append(RecordHeader& header, ReplicaFacts& facts) {
   bytes_ += payload_bytes(header).value();
   if (recent_.full()) recent_.pop_front();
   recent_.push_back(RecentRecord{head_, head_term_, head_chain_, bytes_});
+  marks_.add(head_, bytes_);
 }
 
 void OwnLog::on_written(Lsn upto, ReplicaFacts& facts) {
@@ -131,10 +133,12 @@ const RecentRecord* OwnLog::recent(Lsn lsn) const {
 std::uint64_t OwnLog::bytes_after(Lsn after) const {
   if (after >= head_) return 0;
   if (const RecentRecord* record = recent(after)) return bytes_ - record->bytes_upto;
-  if (recent_.empty()) return 0;
-  // Older than what is remembered one by one: those records count as the mean of the remembered.
-  const RecentRecord& oldest = recent_.front();
-  const std::uint64_t known = bytes_ - oldest.bytes_upto;
+  if (marks_.empty()) return 0;
+  const ByteMarks::Mark end{recent_.front().lsn, recent_.front().bytes_upto};
+  if (const std::optional<std::uint64_t> upto = marks_.upto(after, end)) return bytes_ - *upto;
+  // From before the opening: those records count as the mean of the later ones.
+  const ByteMarks::Mark& oldest = marks_.front();
+  const std::uint64_t known = bytes_ - oldest.upto;
   const std::uint64_t mean = known / std::max<std::uint64_t>((head_ - oldest.lsn).value(), 1);
   return known + mean * (oldest.lsn - after).value();
 }

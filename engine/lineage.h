@@ -6,6 +6,7 @@
 // Invariants: term table entries ascend in term and first lsn; head >= written.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -13,6 +14,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/record.h"
 #include "engine/base/ring_buffer.h"
+#include "engine/byte_marks.h"
 
 namespace seawall {
 
@@ -70,6 +72,11 @@ class OwnLog {
   // Payload bytes of the records in (after, head]; an estimate where `after` is too old to be
   // remembered.
   [[nodiscard]] std::uint64_t bytes_after(Lsn after) const;
+  // The same, counted from a fixed start: differences over time are rates.
+  [[nodiscard]] std::uint64_t bytes_upto(Lsn lsn) const {
+    constexpr std::uint64_t before_opening = std::uint64_t{1} << 60;
+    return before_opening + bytes_ - std::min(bytes_after(lsn), before_opening + bytes_);
+  }
 
  private:
   friend struct DigestAccess;  // digest.cc: names every field
@@ -78,6 +85,7 @@ class OwnLog {
   std::uint64_t head_chain_ = 0;
   std::uint64_t bytes_ = 0;
   RingBuffer<RecentRecord, recent_max> recent_;  // contiguous, ends at head_
+  ByteMarks marks_;                              // what is older
 };
 
 // A log that ends in `end` holds the record `wanted` (lsn 0: everybody does).

@@ -63,6 +63,7 @@ void Peer::end_session(const char* why) {
   stream_busy = false;
   proof_target.reset();
   in_sync = false;
+  convergence.reset();
   reason = why;
 }
 

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "engine/barrier.h"
+#include "engine/convergence.h"
 #include "engine/generation.h"
 #include "engine/recovery_plan.h"
 #include "engine/session.h"
@@ -75,7 +76,9 @@ struct Peer {
   Lsn head_at_handshake;
   std::optional<Lsn> proof_target;    // the barrier that shows it in sync
   bool in_sync = false;               // that barrier has been answered
-  bool escalated = false;             // sticky until a session ends well
+  Escalation escalation = Escalation::none;  // sticky until a session ends well
+  Convergence convergence;            // of the debt of this session
+  std::optional<std::uint64_t> wants_rate;  // what its writers are slowed to for it
   bool fenced = false;                // it has promised a higher epoch: it never counts again
   std::uint32_t failures = 0;         // in a row
   const char* reason = "not reached yet";

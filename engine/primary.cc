@@ -89,6 +89,7 @@ void Primary::stop(ClientStatus status) {
   attachments_.forget_connections();
   committed_.reset();
   stable_.reset();
+  throttle_ = WriteThrottle{};
   phase_ = PrimaryPhase::off;
 }
 
@@ -314,8 +315,10 @@ void Primary::advance() {
   for (Peer& peer : peers_) {
     pump(peer);
     maybe_prove(peer);
+    converge(peer);
     peer_timers(peer);
   }
+  set_throttle();
   trim_tape();
   repair();
   membership_.advance();

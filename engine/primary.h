@@ -21,6 +21,7 @@
 #include "engine/recovery_plan.h"
 #include "engine/repair.h"
 #include "engine/requests.h"
+#include "engine/write_throttle.h"
 
 namespace seawall {
 
@@ -71,6 +72,7 @@ class Primary {
   void read_is_over(std::uint64_t token) { blocks_.forget(token); }
   Lsn append_record(RecordHeader& header, Slot slot);
   void want_barrier(Lsn target) { barriers_.want(target); }
+  WriteThrottle& throttle() { return throttle_; }
   [[nodiscard]] bool has_lease() const;
   [[nodiscard]] bool completes_when_stable() const;  // writeCache none, on either side of a change
   [[nodiscard]] Lsn visible() const;                 // what may have completed
@@ -167,6 +169,13 @@ class Primary {
   void on(Peer& peer, const message::RecordPayload& answer) { repair_.on_payload(peer.id, answer); }
   void on(Peer& peer, const message::BlocksPayload& answer);
 
+  // primary_convergence.cc
+  void converge(Peer& peer);
+  void slow_writers(Peer& peer);
+  void set_throttle();
+  [[nodiscard]] std::uint64_t throttle_floor() const;
+  [[nodiscard]] StreamBytes stream_bytes(const Peer& peer) const;
+
   // primary_repair.cc
   void repair();
   [[nodiscard]] ReplicaSet all_members() const;
@@ -205,6 +214,8 @@ class Primary {
   Instant next_heartbeat_;
   RingBuffer<TapeEntry, tape_max> tape_;  // contiguous, ends at the head; for streams that catch up
   std::uint64_t tape_bytes_ = 0;
+  WriteThrottle throttle_;
+  std::uint64_t unhindered_ = 0;          // what the writers wrote before they were slowed
   AttachmentId newest_attachment_;        // ever granted in this process
   PlanJournal journal_;
   TermTable rebuild_terms_;               // what the last StartRebuild pointed to

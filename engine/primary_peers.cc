@@ -37,6 +37,18 @@ SessionEnd end_of(message::NackReason reason) {
   return SessionEnd::refused;
 }
 
+// What an earlier session has shown asks for more than the facts do. Only a verified history can
+// tell what changed since.
+Plan escalated(const Plan& plan, Escalation least, const ReplicaFacts& facts, bool verified) {
+  const bool by_log = plan.kind == PlanKind::attach || plan.kind == PlanKind::catch_up;
+  if (least == Escalation::none || plan.kind == PlanKind::refuse) return plan;
+  if (least == Escalation::delta && verified) {
+    if (!by_log) return plan;
+    return Plan{PlanKind::delta, plan.common, false, "its catch-up was ended", facts.marks.applied};
+  }
+  return Plan{PlanKind::full, plan.common, plan.alarm, "escalated", Lsn{}};
+}
+
 }  // namespace
 
 // --- the rows ---
@@ -164,7 +176,9 @@ void Primary::close(Peer& peer, SessionEnd end) {
       peer.reserve.release();
     }
   }
-  if (rule.escalate) peer.escalated = true;
+  peer.escalation = std::max(peer.escalation, rule.escalate);
+  if (end != SessionEnd::not_converging) peer.wants_rate.reset();
+  else peer.reserve.release();
   if (rule.alarm) ++context_.counters.alarms;
   if (rule.hang_up && peer.link) {
     context_.emit(command::HangUp{*peer.link});
@@ -234,10 +248,7 @@ void Primary::on(Peer& peer, const message::HelloReply& reply) {
   if (plan.kind == PlanKind::catch_up && peer.log_way == LogWay::none) {
     plan = Plan{PlanKind::full, Lsn{}, false, "may not catch up"};
   }
-  if (peer.escalated && plan.kind != PlanKind::refuse) {
-    plan.kind = PlanKind::full;
-    plan.reason = "escalated";
-  }
+  plan = escalated(plan, peer.escalation, *reply.facts, generation.recoverability.verifies_lineage);
   if (plan.alarm) ++context_.counters.alarms;
   execute(peer, plan, *reply.facts);
 }
@@ -357,7 +368,7 @@ void Primary::on(Peer& peer, const message::BarrierDone& done) {
 
 void Primary::note_in_sync(Peer& peer) {
   peer.in_sync = true;
-  peer.escalated = false;
+  peer.escalation = Escalation::none;
   peer.failures = 0;
   peer.counting_since = context_.now;
   peer.reason = "";
@@ -487,7 +498,8 @@ void Primary::peer_timers(Peer& peer) {
   else context_.want_wake(due);
 }
 
-// A full log gives up reservations of the absent first, then that of the slowest.
+// A full log gives up reservations of the absent first, then that of the slowest laggard. A rebuild
+// keeps its own: what it loses it would have to begin again, and it would never end.
 void Primary::on_log_space() {
   if (context_.fill_percent >= tight_percent && committed_) want_barrier(*committed_);
   if (context_.options.generation->catchup_convergence == SpaceRule::never) return;
@@ -495,13 +507,14 @@ void Primary::on_log_space() {
   Peer* slowest = nullptr;
   for (Peer& peer : peers_) {
     peer.reserve.release();
-    if (peer.pin.held() && (slowest == nullptr || peer.pin.from() < slowest->pin.from())) {
-      slowest = &peer;
-    }
+    // What commits wait for does not lag: without it there would be nothing to make room with.
+    const bool behind = committed_ && peer.written && *peer.written < *committed_;
+    const bool lags = peer.pin.held() && peer.state == PeerState::streaming && behind &&
+                      (!peer.in_sync || peer.convergence.bad_windows() > 0);
+    if (lags && (slowest == nullptr || peer.pin.from() < slowest->pin.from())) slowest = &peer;
   }
   if (slowest == nullptr || context_.fill_percent < pin_dropped_percent) return;
-  if (slowest->state == PeerState::streaming && slowest->in_sync) return;  // it keeps up
-  slowest->pin.release();
+  close(*slowest, SessionEnd::log_given_up);
 }
 
 }  // namespace seawall

@@ -135,8 +135,8 @@ void Requests::answer_known(LinkId link, const ClientRequest& request, Lsn lsn) 
 }
 
 void Requests::admit_record(LinkId link, const ClientRequest& request) {
-  if (!waiting_.empty() || !log_has_room()) {
-    waiting_.push_back({link, request});
+  if (!waiting_.empty() || !may_append(context_.now)) {
+    waiting_.push_back({link, request, context_.now});
     return;
   }
   append(link, request);
@@ -144,6 +144,10 @@ void Requests::admit_record(LinkId link, const ClientRequest& request) {
 
 bool Requests::log_has_room() const {
   return context_.fill_percent < log_full_percent && !context_.log.full(context_.facts);
+}
+
+bool Requests::may_append(Instant since) const {
+  return log_has_room() && primary_.throttle().open(context_.now, since);
 }
 
 // Its client has been told of an error meanwhile and may have read the blocks since: what was
@@ -167,6 +171,7 @@ void Requests::append(LinkId link, const ClientRequest& request) {
   header.blocks = request.blocks;
   header.payload_digest = request.op == ClientOp::write ? request.payload_digest : 0;
   const Lsn lsn = primary_.append_record(header, request.slot);
+  primary_.throttle().spend(payload_bytes(header).value() + limits::block_bytes, context_.now);
   records_.push_back({lsn, request.lba, request.blocks, request.fua,
                       {link, request.attachment, request.connection, request.request}});
   if (request.fua || primary_.completes_when_stable()) primary_.want_barrier(lsn);
@@ -313,11 +318,14 @@ void Requests::release() {
   release_records();
   release_flushes();
   release_reads();
-  for (int left = appends_per_step; left > 0 && !waiting_.empty() && log_has_room(); --left) {
+  for (int left = appends_per_step; left > 0 && !waiting_.empty(); --left) {
+    if (!may_append(waiting_.front().since)) break;
     const Waiting next = waiting_.pop_front();
     if (given_up(next.request)) refuse(next.link, next.request, ClientStatus::below_low_mark);
     else append(next.link, next.request);
   }
+  if (waiting_.empty() || !primary_.throttle().on() || !log_has_room()) return;
+  context_.want_wake(primary_.throttle().opens_at(context_.now, waiting_.front().since));
 }
 
 // --- ends ---

@@ -81,9 +81,10 @@ class Requests {
     Slot slot = no_slot;
     Asker asker;
   };
-  struct Waiting {  // a write without an lsn: the log has no room
+  struct Waiting {  // a write without an lsn: the log has no room, or its turn has not come
     LinkId link;
     ClientRequest request;
+    Instant since;
   };
   struct Held {  // an answer without a lease
     LinkId link;
@@ -105,6 +106,7 @@ class Requests {
   void release_reads();
   [[nodiscard]] Lsn overlapped(Lba lba, BlockCount blocks) const;
   [[nodiscard]] bool log_has_room() const;
+  [[nodiscard]] bool may_append(Instant since) const;
   [[nodiscard]] bool given_up(const ClientRequest& request) const;
   template <class Visit>
   void forget(std::optional<AttachmentId> attachment, Visit visit);

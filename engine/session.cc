@@ -20,10 +20,16 @@ SessionRule rule_of(SessionEnd end) {
     case SessionEnd::refused: return {.wait = Duration{200}};
     case SessionEnd::wrong_incarnation: return {.alarm = true, .wait = Duration{10'000}};
     case SessionEnd::marker: return {.wait = Duration{10}};
-    case SessionEnd::unrepaired: return {.escalate = true, .wait = Duration{10}};
-    case SessionEnd::log_unreadable: return {.escalate = true, .wait = Duration{10}};
-    case SessionEnd::base_failed: return {.escalate = true, .wait = Duration{1'000}};
-    case SessionEnd::not_equal: return {.escalate = true, .alarm = true, .wait = Duration{1'000}};
+    case SessionEnd::unrepaired: return {.escalate = Escalation::full, .wait = Duration{10}};
+    case SessionEnd::log_unreadable:
+      return {.escalate = Escalation::delta, .wait = Duration{10}};
+    case SessionEnd::base_failed:
+      return {.escalate = Escalation::full, .wait = Duration{1'000}};
+    case SessionEnd::not_equal:
+      return {.escalate = Escalation::full, .alarm = true, .wait = Duration{1'000}};
+    case SessionEnd::not_converging:
+    case SessionEnd::log_given_up:
+      return {.escalate = Escalation::delta, .wait = Duration{100}};
   }
   return {};
 }
@@ -50,6 +56,8 @@ const char* session_end_name(SessionEnd end) {
     case SessionEnd::log_unreadable: return "log not readable here";
     case SessionEnd::base_failed: return "base not readable here";
     case SessionEnd::not_equal: return "rebuild not equal";
+    case SessionEnd::not_converging: return "its writers are faster than its catch-up";
+    case SessionEnd::log_given_up: return "its place in the log was given up";
   }
   return "?";
 }

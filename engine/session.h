@@ -114,11 +114,16 @@ enum class SessionEnd : std::uint8_t {
   log_unreadable,      // a record that the stream owes is trimmed or cannot be read here
   base_failed,
   not_equal,           // count or digest of a rebuild differ
+  not_converging,      // its writers outran the catch-up: the next plan is a delta
+  log_given_up,        // its place in the log was wanted for its writers: the same
 };
+
+// The least that the next plan compares, until a session ends well.
+enum class Escalation : std::uint8_t { none, delta, full };
 
 struct SessionRule {
   bool hang_up = false;    // the link goes as well and is dialled anew
-  bool escalate = false;   // the next plan is a full rebuild, until a session ends well
+  Escalation escalate = Escalation::none;
   bool alarm = false;
   Duration wait{0};        // before the next handshake; doubles with each failure in a row
 };

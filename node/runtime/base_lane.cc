@@ -85,14 +85,14 @@ void BaseLane::report(Source& source, bool ok, bool range_done, Lba upto) {
 }
 
 // The next column that differs is read; where our side is not known yet, the map is read on.
-void BaseLane::look_on(Source& source) {
+void BaseLane::look_on(Source& source, Instant now) {
   if (source.malformed) return report(source, false, false, source.scanned);
   if (!source.column.has_value()) {
     source.column = next_difference(std::span(source.ours).first(source.scan.count),
                                     source.theirs, source.scanned, source.at);
   }
   if (source.column.has_value()) {
-    static_cast<void>(begin_read(source));
+    static_cast<void>(begin_read(source, now));
     return;
   }
   if (source.scanned >= source.range_end) {
@@ -122,10 +122,14 @@ void BaseLane::take_scan(Source& source) {
   }
 }
 
-bool BaseLane::begin_read(Source& source) {
+bool BaseLane::begin_read(Source& source, Instant now) {
   if (shard_.transport.queued_bytes(source.command.link) > 4 * limits::MiB) return false;
   source.buffer = SlotRef(shard_.pool, shard_.pool.take(limits::extent_bytes_max));
   if (!source.buffer) return false;
+  if (!source.turn.begin(shard_.scratch.recoveries, limits::extent_bytes, now)) {
+    source.buffer.reset();
+    return false;
+  }
   source.op = wal::BaseReadOp{};
   source.op.from = *source.column;
   source.op.into = shard_.pool.bytes(source.buffer.slot());
@@ -168,12 +172,14 @@ bool BaseLane::queue_column(Source& source, const wal::ExtentHeader& extent) {
 void BaseLane::finish_read(Source& source) {
   if (source.op.result != Errc::ok) {
     source.buffer.reset();
+    source.turn.end();
     return report(source, false, false, *source.column);
   }
   wal::ExtentHeader extent = source.op.header;
   if (source.op.end || extent.lba != *source.column) extent = {*source.column, Lsn{}, 0};
   if (!queue_column(source, extent)) return;  // once more when there is memory
   source.buffer.reset();
+  source.turn.end();
   source.column.reset();
   source.stage = Stage::wanted;
   if (source.sent_of_command == source.command.extents_max) {
@@ -181,7 +187,7 @@ void BaseLane::finish_read(Source& source) {
   }
 }
 
-void BaseLane::turn_source(Source& source) {
+void BaseLane::turn_source(Source& source, Instant now) {
   if (source.stage == Stage::freezing && store_.frozen()) {
     source.stage = Stage::idle;
     const wal::FoldedPoint cut = store_.folded();
@@ -191,11 +197,10 @@ void BaseLane::turn_source(Source& source) {
   // Feeding may have thawed it; the next turn sees to that.
   if (source.stage == Stage::scanned && !source.thawed) take_scan(source);
   if (source.stage == Stage::read && !source.thawed) finish_read(source);
-  if (source.stage == Stage::wanted && !source.thawed) look_on(source);
+  if (source.stage == Stage::wanted && !source.thawed) look_on(source, now);
 }
 
 void BaseLane::turn(Instant now) {
-  static_cast<void>(now);
   report_writes();
   turn_listing();
   turn_ending();
@@ -206,7 +211,7 @@ void BaseLane::turn(Instant now) {
       store_.thaw_base();
       continue;
     }
-    turn_source(*source);
+    turn_source(*source, now);
   }
 }
 

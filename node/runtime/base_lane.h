@@ -86,6 +86,7 @@ class BaseLane {
     std::uint64_t map_digest = map_digest_start;
     wal::BaseReadOp op;
     SlotRef buffer;
+    RecoveryTurn turn;
     std::array<std::uint32_t, 64> crcs{};
   };
   struct Write {
@@ -118,10 +119,10 @@ class BaseLane {
   };
 
   Source* find(ReplicaId peer, SessionId session);
-  void turn_source(Source& source);
-  void look_on(Source& source);
+  void turn_source(Source& source, Instant now);
+  void look_on(Source& source, Instant now);
   void take_scan(Source& source);
-  bool begin_read(Source& source);
+  bool begin_read(Source& source, Instant now);
   void finish_read(Source& source);
   bool queue_column(Source& source, const wal::ExtentHeader& extent);  // false: no memory now
   void report(Source& source, bool ok, bool range_done, Lba upto);

@@ -8,6 +8,7 @@
 #include "engine/core.h"
 #include "node/runtime/control_port.h"
 #include "node/runtime/ports.h"
+#include "node/runtime/recovery_gate.h"
 #include "node/runtime/wire.h"
 
 namespace seawall::runtime {
@@ -16,6 +17,7 @@ struct ShardScratch {
   Commands commands;
   MetaBuffer meta{};
   DecodeScratch decode;
+  RecoveryGate recoveries;  // what all volumes' recoveries share
 };
 
 // Sees every step of every Core of the shard, and takes no part: invariants and traces of tests

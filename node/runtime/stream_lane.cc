@@ -28,12 +28,17 @@ void StreamLane::start(const command::StreamLog& command) {
   free->stage = Stage::waiting;
 }
 
-void StreamLane::begin(Stream& stream) {
+void StreamLane::begin(Stream& stream, Instant now) {
   const command::StreamLog& command = stream.command;
   if (shard_.transport.queued_bytes(command.link) > queued_max) return;
   // A record must fit; what is asked for beyond one buffer comes with the next command.
   stream.buffer = SlotRef(shard_.pool, shard_.pool.take(limits::record_bytes_max));
   if (!stream.buffer) return;
+  if (!stream.turn.running() &&
+      !stream.turn.begin(shard_.scratch.recoveries, command.max_bytes, now)) {
+    stream.buffer.reset();
+    return;
+  }
   stream.op = wal::LogReadOp{};
   stream.op.from = command.from;
   stream.op.upto = command.upto;
@@ -97,6 +102,7 @@ void StreamLane::finish(Stream& stream, Instant now) {
     return;
   }
   stream.stage = Stage::idle;
+  stream.turn.end();
   sink_.feed(event::LogStreamed{command.peer, command.session, upto, ok});
 }
 
@@ -109,7 +115,7 @@ void StreamLane::turn(Instant now) {
     if (stream != nullptr && stream->stage == Stage::read) finish(*stream, now);
   }
   for (auto& stream : streams_) {
-    if (stream != nullptr && stream->stage == Stage::waiting) begin(*stream);
+    if (stream != nullptr && stream->stage == Stage::waiting) begin(*stream, now);
   }
 }
 

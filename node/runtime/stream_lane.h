@@ -44,11 +44,12 @@ class StreamLane {
     command::StreamLog command;
     wal::LogReadOp op;
     SlotRef buffer;
+    RecoveryTurn turn;
     std::array<RecordHeader, records_max> headers;
     std::array<std::uint32_t, records_max> crcs;
   };
 
-  void begin(Stream& stream);
+  void begin(Stream& stream, Instant now);
   void finish(Stream& stream, Instant now);
   // Queues as many as the pool has room for; returns the last one queued, `from - 1` for none.
   Lsn queue_frames(Stream& stream, Instant now);

@@ -226,6 +226,8 @@ void VolumeHost::step(const Event& event) {
   if (shard_.watcher != nullptr) {
     shard_.watcher->after_step(*core_, event, shard_.scratch.commands);
   }
+  foreground_.after_step(core_->engine().primary().on(), shard_.scratch.commands, now,
+                         shard_.scratch.recoveries);
   executor_->run(shard_.scratch.commands, now);
   stepping_ = false;
 }

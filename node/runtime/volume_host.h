@@ -127,6 +127,7 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   void release();
 
   Shard& shard_;
+  ForegroundWatch foreground_;
   const VolumeHostOptions options_;
   wal::Disk& disk_;
   State state_ = State::idle;

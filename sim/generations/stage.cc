@@ -21,7 +21,7 @@ RunOptions run_options(const StageOptions& stage, const Generation& generation) 
   options.workload.volume_blocks = stage.volume_blocks;
   options.workload.blocks_max = 4;
   options.workload.queue_depth = 8;
-  options.workload.think_max = 60 * ms;
+  options.workload.think_max = stage.think_max;
   options.workload.weight_write = 80;
   options.workload.weight_read = 15;
   options.workload.weight_flush = 1;

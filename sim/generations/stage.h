@@ -58,6 +58,7 @@ struct StageOptions {
   std::string policy = "quorum";
   std::uint64_t log_bytes = 1 << 20;
   std::uint64_t volume_blocks = 512;
+  Micros think_max = 60 * ms;  // of the client, between two requests
 };
 
 class Stage {

@@ -25,6 +25,8 @@ void Script::replicas(const Line& line) {
   config_.min_in_sync = static_cast<std::uint8_t>(line.number("min_in_sync", 1));
   if (line.has("cache")) config_.write_cache = WriteCache::none;
   if (line.has("heartbeat")) cluster.options.heartbeat = Duration{line.number("heartbeat", 250)};
+  if (line.has("window")) cluster.options.live_window_bytes = line.number("window", 0);
+  if (line.has("floor")) cluster.options.throttle_floor = line.number("floor", 0);
   if (line.has("attachments")) {
     grants_.clear();
     for (const std::uint64_t id : parse_list(line.options.at("attachments"))) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/generations/compare.h"
+#include "sim/generations/stage.h"
 
 namespace seawall::sim {
 namespace {
@@ -71,6 +72,37 @@ TEST(Generations, G02_a_trimmed_log_is_noticed_late_by_v1_5) {
   EXPECT_TRUE(is(row.of("v1_5"), {catch_up, full}));
   EXPECT_TRUE(row.of("v1_5").accidental);
   EXPECT_TRUE(is(row.of("v2"), {delta}));
+}
+
+// 16 MiB were written; three of 256 extents changed while it was away, until the log was trimmed.
+TEST(Generations, R03_one_percent_changed_moves_about_one_percent) {
+  constexpr std::uint64_t volume = 4096;
+  Stage stage({.volume_blocks = volume}, generation_v2);
+  const NodeNumber away = stage.follower(1);
+  stage.write(0, volume);
+  stage.flush();
+  stage.run(5 * seconds);
+  stage.cut(away);
+  const NodeNumber old = stage.primary();
+  stage.crash(old);
+  stage.start(old);
+  stage.run(6 * seconds);
+  const std::uint64_t end = stage.written(away);
+  for (int i = 0; i < 60 && stage.trimmed(stage.primary()) <= end; ++i) {
+    stage.write(64, 48);
+    stage.flush();
+    stage.run(1 * seconds);
+  }
+  ASSERT_GT(stage.trimmed(stage.primary()), end);
+  stage.mend(away);
+  stage.recovers(away);
+  stage.settle(60 * seconds);
+  const Measures measures = stage.finish();
+  EXPECT_TRUE(measures.completed);
+  EXPECT_TRUE(is(measures, {delta}));
+  const std::uint64_t changed = std::uint64_t{48} * 4096;
+  EXPECT_GE(measures.bytes, changed);
+  EXPECT_LE(measures.bytes, changed + volume * 4096 / 100) << "heartbeats and the map included";
 }
 
 TEST(Generations, G03_flapping_costs_v1_a_full_copy_each_time) {
