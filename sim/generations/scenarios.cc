@@ -60,6 +60,17 @@ void flap(Stage& stage) {
   stage.settle(long_enough);
 }
 
+// Its disk takes less than a quarter of what the writers write: slowed to that, they outrun it.
+void outrun_by_its_writers(Stage& stage) {
+  const NodeNumber away = stage.follower(1);
+  stage.load(true);
+  stage.run(1 * seconds);
+  stage.recovers(away);
+  stage.slow_disk(away, 5 * seconds);
+  stage.run(25 * seconds);
+  stage.settle(long_enough);
+}
+
 // --- G06 .. G09: restarts and addresses ---
 
 void restart(Stage& stage) {
@@ -372,12 +383,14 @@ const StageOptions middling_log{.log_bytes = 16 << 20};
 const StageOptions two_copies{.nodes = 2, .policy = "best-effort"};
 const StageOptions five_copies{.nodes = 5, .policy = "best-effort", .log_bytes = 16 << 20};
 const StageOptions big_volume{.volume_blocks = 4096};
+const StageOptions busy{.log_bytes = 64 << 20, .volume_blocks = 4096, .think_max = 20 * ms};
 
 const std::array scenarios = {
     Scenario{"G01", "short outage, log kept", "a", long_log, short_outage},
     Scenario{"G02", "short outage, log already trimmed", "c", quorum_of_three,
              outage_beyond_the_log},
     Scenario{"G03", "flapping inside the log", "a", long_log, flap},
+    Scenario{"G05", "ingest faster than drain", "b", busy, outrun_by_its_writers},
     Scenario{"G06", "restart, same address", "d", long_log, restart},
     Scenario{"G07", "restart, new address, controller prompt", "d", long_log,
              restart_elsewhere},

@@ -26,6 +26,12 @@ void Script::replicas(const Line& line) {
   if (line.has("cache")) config_.write_cache = WriteCache::none;
   if (line.has("heartbeat")) cluster.options.heartbeat = Duration{line.number("heartbeat", 250)};
   if (line.has("window")) cluster.options.live_window_bytes = line.number("window", 0);
+  if (line.has("chunk")) {
+    cluster.options.stream_bytes = static_cast<std::uint32_t>(line.number("chunk", 0));
+  }
+  if (line.has("columns")) {
+    cluster.options.base_window = static_cast<std::uint32_t>(line.number("columns", 1));
+  }
   if (line.has("floor")) cluster.options.throttle_floor = line.number("floor", 0);
   if (line.has("attachments")) {
     grants_.clear();

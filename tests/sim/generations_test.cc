@@ -105,6 +105,13 @@ TEST(Generations, R03_one_percent_changed_moves_about_one_percent) {
   EXPECT_LE(measures.bytes, changed + volume * 4096 / 100) << "heartbeats and the map included";
 }
 
+TEST(Generations, G05_writers_that_outrun_a_replica_are_slowed_and_a_delta_follows) {
+  const Row row("G05");
+  EXPECT_TRUE(is(row.of("v2"), {delta}));
+  EXPECT_LT(row.of("v2").stalled, 2 * seconds);
+  EXPECT_GT(row.of("v1_5").stalled, 5 * seconds);  // it chases, and the log is held meanwhile
+}
+
 TEST(Generations, G03_flapping_costs_v1_a_full_copy_each_time) {
   const Row row("G03");
   EXPECT_TRUE(is(row.of("v1"), {full, full, full, full, full}));
