@@ -39,9 +39,7 @@ while [[ $(date +%s) -lt $end ]]; do
   seed=$((seed + per_round))
 done
 if [[ $sample -gt 0 ]]; then
-  mapfile -t all < <(grep -rhoE --include='*.h' --include='*.cc' '\bMUTANT\(M[0-9]+\)' \
-    engine wal node controller | grep -oE 'M[0-9]+' | sort -u | shuf -n "$sample")
-  SEEDS=${SEEDS:-300} bash scripts/mutants.sh "${all[@]}" >"$out/mutants.log" 2>&1 || true
+  ./dev mutants --sample "$sample" --seeds "${SEEDS:-300}" >"$out/mutants.log" 2>&1 || true
   tail -1 "$out/mutants.log"
 fi
 python3 scripts/soak_report.py "$out"

@@ -14,7 +14,7 @@ SUMS = ["seeds", "failed", "crash", "safety", "liveness", "determinism", "events
 
 def add_up(directory):
     total = {name: 0 for name in SUMS}
-    probes = {}
+    probes, resources = {}, {}
     rounds = sorted(directory.glob("round-*.json"))
     for path in rounds:
         report = json.loads(path.read_text())
@@ -22,6 +22,9 @@ def add_up(directory):
             total[name] += report[name]
         for name, seeds in report["probes"].items():
             probes[name] = probes.get(name, 0) + seeds
+        for name, greatest in report["resources"].items():
+            resources[name] = max(resources.get(name, 0), greatest)
+    total["resources"] = resources
     total["rounds"] = len(rounds)
     total["simulated_years"] = round(total["simulated_seconds"] / YEAR, 4)
     total["events_a_cpu_second"] = total["events"] * 1000 // max(total["cpu_ms"], 1)
@@ -43,8 +46,9 @@ def mutants(directory):
     if not path.exists():
         return None
     lines = path.read_text(errors="replace").splitlines()
-    return {"killed": sum(" killed by " in line or "mutant killed" in line for line in lines),
-            "survived": [line for line in lines if " SURVIVED" in line],
+    table = [line for line in lines if re.match(r"M\d+ \| ", line)]
+    survived = [line for line in table if "SURVIVED" in line]
+    return {"killed": len(table) - len(survived), "survived": survived, "table": table,
             "last_line": lines[-1] if lines else ""}
 
 
@@ -65,6 +69,7 @@ def main():
         print(f"  failed: {line}")
     for name in report["probes_missed"]:
         print(f"  never reached: {name}")
+    print("greatest: " + ", ".join(f"{name} {value}" for name, value in report["resources"].items()))
     survived = report["mutants"]["survived"] if report["mutants"] else []
     for line in survived:
         print(f"  {line}")
