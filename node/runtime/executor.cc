@@ -312,6 +312,7 @@ void Executor::turn(Instant now) {
   now_ = now;
   finish_reads();
   turn_exclusive();
+  if (closed_) return;
   if (exclusive_ == nullptr) {
     log_.retry();
     stream_.turn(now);
@@ -366,7 +367,13 @@ void Executor::close(bool clean, std::function<void(Status)> done) {
     return;
   }
   log_.forget_held_beyond(Lsn{});
-  begin_exclusive([this, clean] { return store_.close_blocking(clean); }, std::move(done));
+  begin_exclusive([this, clean] { return store_.close_blocking(clean); },
+                  [this, done = std::move(done)](Status status) {
+                    // What was asked meanwhile is nobody's: the Store goes, and its files with it.
+                    closed_ = true;
+                    held_.clear();
+                    done(status);
+                  });
 }
 
 bool Executor::take_tick(Instant now) {

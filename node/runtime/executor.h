@@ -140,6 +140,7 @@ class Executor {
   GrowingRing<Read*> reads_done_{16, reads_max};
   GrowingRing<command::ReadData> reads_waiting_{16, reads_waiting_max};
   std::shared_ptr<Exclusive> exclusive_;  // shared with the Blocking port while it runs
+  bool closed_ = false;  // nothing is started any more
   std::vector<Held> held_;
   std::optional<Instant> tick_at_;
   Instant now_;
