@@ -1,5 +1,6 @@
 #include "sim/batch.h"
 
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ struct Report {
   NetworkStats network;
   std::array<std::uint64_t, 8> counters{};
   std::uint64_t probes = 0;
+  Greatest greatest{};
 };
 
 // What the check hook needs; one worker runs one seed at a time.
@@ -64,6 +66,7 @@ Report report_of(const RunResult& result) {
                      result.failovers, result.rewinds,           result.catch_ups,
                      result.rebuilds,  result.operations_checked};
   report.probes = result.probes.bits();
+  report.greatest = result.greatest;
   return report;
 }
 
@@ -128,6 +131,13 @@ struct Lane {
   bool running = false;
 };
 
+// CPU time: a busy machine ends no seed.
+void limit_cpu(unsigned seconds_left) {
+  itimerval limit{};
+  limit.it_value.tv_sec = seconds_left;
+  setitimer(ITIMER_PROF, &limit, nullptr);
+}
+
 [[noreturn]] void work(const Lane& lane, int fd, const BatchOptions& batch, std::uint64_t reports) {
   set_check_hook(on_check_failure);
   for (std::uint64_t seed = lane.next; seed < lane.end; seed += lane.step) {
@@ -135,9 +145,9 @@ struct Lane {
     begin.begins = true;
     begin.seed = seed;
     send_report(fd, begin);
-    alarm(batch.seed_limit_s);
+    limit_cpu(batch.seed_limit_s);
     const Report report = run_one(seed, batch, reports < batch.reports_max);
-    alarm(0);
+    limit_cpu(0);
     if (report.failure != Failure::none) ++reports;
     std::fflush(stdout);
     send_report(fd, report);
@@ -203,6 +213,9 @@ void add_report(BatchResult& result, const Report& report) {
   sum.rebuilds += report.counters[6];
   sum.operations_checked += report.counters[7];
   for (std::size_t i = 0; i < probe_count; ++i) result.probes[i] += report.probes >> i & 1;
+  for (std::size_t i = 0; i < resource_count; ++i) {
+    sum.greatest[i] = std::max(sum.greatest[i], report.greatest[i]);
+  }
 }
 
 // A worker has ended: as it should, or in the middle of a seed.
@@ -226,7 +239,7 @@ void reap(Lane& lane, const BatchOptions& batch, BatchResult& result, std::uint6
     static_cast<void>(run_batch(once));
   } else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT) {
     std::printf("seed %" PRIu64 " FAILED: crash: %s\n  replay: %s\n", seed,
-                WTERMSIG(status) == SIGALRM ? "no end within its limit of real time"
+                WTERMSIG(status) == SIGPROF ? "no end within its limit of CPU time"
                                             : strsignal(WTERMSIG(status)),
                 replay_command(seed, batch).c_str());
   }
@@ -312,7 +325,12 @@ BatchResult run_batch(const BatchOptions& batch) {
     close(lane.fd);
     waitpid(lane.child, nullptr, 0);
   }
-  for (const auto& [seed, hash] : hashes) result.hash = mix64(mix64(result.hash, seed), hash);
+  for (const auto& [seed, hash] : hashes) {
+    result.hash = mix64(mix64(result.hash, seed), hash);
+    if (batch.print_hashes) {
+      std::printf("seed %" PRIu64 " hash %016" PRIx64 "\n", seed, hash);
+    }
+  }
   return result;
 }
 

@@ -19,11 +19,12 @@ struct BatchOptions {
   std::uint64_t first_seed = 1;
   std::uint64_t seeds = 1;
   unsigned jobs = 1;
-  unsigned seed_limit_s = 180;
+  unsigned seed_limit_s = 240;  // of CPU time
   bool check_determinism = false;
   bool print_trace = false;
   bool details = false;  // engine events, too; a failed seed runs again with them
   bool stop_at_first = false;
+  bool print_hashes = false;  // of the trace of each seed
   std::uint64_t reports_max = 5;  // failures that are printed whole
   std::size_t tail_lines = 40;
   Overrides overrides;

@@ -9,6 +9,9 @@ namespace seawall::sim {
 namespace {
 
 constexpr std::uint64_t blocking_changes_max = 40;
+constexpr std::uint64_t bounds_every = 16;  // looks
+constexpr std::uint64_t map_kib = 1024;
+constexpr std::size_t retired_max = 8;
 
 }  // namespace
 
@@ -34,7 +37,7 @@ Cluster::Cluster(Scheduler& scheduler, Trace& trace, Verdict& verdict, const Run
         static_cast<std::int64_t>(own.below(2 * options.clock_drift_ppm_max + 1)) - drift_max;
     auto machine = std::make_unique<Machine>(
         Machine{number, 1, {offset, drift}, true, own.fork(),
-                ReplicaDisks(scheduler_, trace_, number, options_, own.fork()), nullptr});
+                ReplicaDisks(scheduler_, trace_, number, options_, own.fork()), nullptr, number});
     machines_.push_back(std::move(machine));
     network_.set_address(number, "n" + std::to_string(number));
   }
@@ -152,6 +155,22 @@ void Cluster::draw_address(NodeNumber node) {
   }
 }
 
+// --- pools in wrong hands; both nodes must be down ---
+
+void Cluster::swap_pools(NodeNumber one, NodeNumber other) {
+  CHECK(!running(one) && !running(other));
+  trace_.add(TraceRecord{scheduler_.now(), What::pool_swapped, one, other});
+  machine(one).disks.swap_with(machine(other).disks);
+  std::swap(machine(one).pool_of, machine(other).pool_of);
+}
+
+bool Cluster::clone_replica(NodeNumber from, NodeNumber to, ReplicaId replica) {
+  CHECK(!running(to));
+  if (!machine(to).disks.take_copy(machine(from).disks, replica)) return false;
+  trace_.add(TraceRecord{scheduler_.now(), What::pool_cloned, to, from, replica.value()});
+  return true;
+}
+
 void Cluster::move(NodeNumber node, const std::string& address) {
   CHECK(!running(node));
   network_.set_address(node, address);
@@ -177,30 +196,46 @@ void Cluster::resume(NodeNumber node) {
 
 // --- how much may be lost ---
 
-bool Cluster::holds(NodeNumber node, VolumeId volume) const {
-  const auto& entries = machine(node).disks.entries();
-  return std::any_of(entries.begin(), entries.end(),
-                     [&](const auto& item) { return item.second.record.volume == volume; });
+// Whose copy it is that this machine's pool holds, or 0. Accounts are kept by the node that the
+// volume's record names, wherever the files are at the moment; clones have none.
+NodeNumber Cluster::copy_in_pool(NodeNumber node, VolumeId volume) const {
+  const Machine& m = machine(node);
+  for (const auto& [replica, entry] : m.disks.entries()) {
+    if (entry.record.volume == volume && !is_stranger(m.pool_of, volume, replica)) return m.pool_of;
+  }
+  return 0;
 }
 
 bool Cluster::may_doubt(NodeNumber node) const {
   return std::all_of(volumes_.begin(), volumes_.end(), [&](const auto& volume) {
-    return !holds(node, volume->id()) || volume->atlas().may_doubt(node);
+    const NodeNumber copy = copy_in_pool(node, volume->id());
+    return copy == 0 || volume->atlas().may_doubt(copy);
   });
 }
 
 void Cluster::count_power_loss(NodeNumber node) {
   for (auto& volume : volumes_) {
-    if (holds(node, volume->id())) volume->atlas().power_lost(node);
+    const NodeNumber copy = copy_in_pool(node, volume->id());
+    if (copy != 0) volume->atlas().power_lost(copy);
   }
 }
 
 void Cluster::disk_damaged(NodeNumber node, bool rots) {
   for (auto& volume : volumes_) {
-    if (!holds(node, volume->id())) continue;
-    volume->atlas().damaged(node);
-    if (rots) volume->atlas().rots(node);
+    const NodeNumber copy = copy_in_pool(node, volume->id());
+    if (copy == 0) continue;
+    volume->atlas().damaged(copy);
+    if (rots) volume->atlas().rots(copy);
   }
+}
+
+void Cluster::wish_answered(VolumeClient& volume, bool granted) {
+  trace_.add(TraceRecord{scheduler_.now(), What::wish, 0, volume.id().lo, granted ? 1u : 0u});
+  if (granted) SOMETIMES(probes_, wish_granted);
+  wishes_granted_ += granted ? 1 : 0;
+  volume.wish_answered();
+  const controller::VolumeRecord* record = controller_.volume(volume.id());
+  if (record != nullptr) volume.follow(*record);
 }
 
 // A replica is proven again when its primary counts it as in sync and its intact bit is back.
@@ -214,6 +249,7 @@ void Cluster::note_recoveries() {
       if (!intact) break;
       process->host().for_each_replica([&](runtime::VolumeHost& host) {
         if (host.volume() != volume->id()) return;
+        if (is_stranger(node, host.volume(), host.replica())) return;
         intact = intact && host.core() != nullptr && host.core()->facts().intact;
       });
     }
@@ -248,7 +284,20 @@ void Cluster::probe(const runtime::VolumeHost& host, std::map<VolumeId, int>& pr
   }
 }
 
+// A replica that the volume's record places elsewhere: a clone, or of a swapped pool.
+bool Cluster::is_stranger(NodeNumber node, VolumeId volume, ReplicaId replica) const {
+  const controller::VolumeRecord* record = controller_.volume(volume);
+  if (record == nullptr) return false;
+  const controller::ReplicaRecord* known = record->replica(replica);
+  if (known == nullptr) known = record->retired_replica(replica);
+  return known == nullptr || known->node != NodeId{node};
+}
+
 void Cluster::sample() {
+  for (const auto& volume : volumes_) {
+    const controller::VolumeRecord* record = controller_.volume(volume->id());
+    if (record != nullptr) volume->follow(*record);
+  }
   if (volumes_.size() > 1) SOMETIMES(probes_, several_volumes);
   if (network_.stats().held > 0) SOMETIMES(probes_, half_open);
   std::map<VolumeId, int> primaries;
@@ -257,6 +306,10 @@ void Cluster::sample() {
     m->process->host().for_each_replica([&](runtime::VolumeHost& host) {
       if (host.core() == nullptr || host.state() != runtime::VolumeHost::State::open) return;
       if (!options_.is_v2()) return;
+      if (is_stranger(m->number, host.volume(), host.core()->facts().replica)) {
+        SOMETIMES(probes_, stranger);
+        return;
+      }
       OneLineage& lineage = lineages_.try_emplace(host.volume(), verdict_).first->second;
       lineage.sample(host.core()->facts());
       lineage.sample(host.core()->status());
@@ -264,7 +317,32 @@ void Cluster::sample() {
     });
   }
   if (primaries.size() < volumes_.size()) SOMETIMES(probes_, no_primary);
+  if (++looks_ % bounds_every == 0) see_bounds();
   note_recoveries();
+}
+
+void Cluster::see_bounds() {
+  for (const auto& m : machines_) {
+    if (m->process != nullptr) m->process->see_bounds(bounded_);
+    for (const auto& [replica, entry] : m->disks.entries()) {
+      if (!entry.complete) continue;
+      std::uint64_t volume_kib = 0;
+      for (const auto& volume : volumes_) {
+        if (volume->id() != entry.record.volume) continue;
+        volume_kib = volume->options().workload.volume_blocks * limits::block_bytes / limits::KiB;
+      }
+      const std::uint64_t log_kib = options_.log_bytes / limits::KiB;
+      bounded_.see(Resource::log_kib, entry.disk->bytes_below("log/") / limits::KiB, log_kib,
+                   m->number);
+      bounded_.see(Resource::files_kib, entry.disk->used_bytes() / limits::KiB,
+                   2 * log_kib + 3 * volume_kib + map_kib, m->number);
+    }
+  }
+  for (const auto& volume : volumes_) {
+    const controller::VolumeRecord* record = controller_.volume(volume->id());
+    if (record == nullptr) continue;
+    bounded_.see(Resource::retired, record->retired.size(), retired_max, 0);
+  }
 }
 
 std::string Cluster::what_is_not_in_sync() const {
@@ -278,6 +356,8 @@ std::string Cluster::what_is_not_in_sync() const {
 std::string Cluster::what_is_not_in_sync(const VolumeClient& volume) const {
   const controller::VolumeRecord* record = controller_.volume(volume.id());
   if (record == nullptr) return "no volume";
+  if (record->wish.has_value()) return "a change of the configuration is under way";
+  if (!record->retired.empty()) return "copies that went have not gone";
   if (record->pending.has_value()) return "a failover is under way";
   for (const auto& m : machines_) {
     if (m->process == nullptr) continue;
@@ -305,6 +385,7 @@ std::vector<ReplicaDisk> Cluster::disks(std::size_t volume) const {
   for (const auto& m : machines_) {
     for (const auto& [replica, entry] : m->disks.entries()) {
       if (!entry.complete || entry.record.volume != volumes_[volume]->id()) continue;
+      if (is_stranger(m->number, volumes_[volume]->id(), replica)) continue;
       all.push_back({replica, entry.record.incarnation, entry.disk.get(),
                      volumes_[volume]->atlas().is_rotten(m->number)});
     }
@@ -324,6 +405,7 @@ std::string Cluster::what_is_not_at_rest() const {
       if (entry.disk->pending() != 0) return "n" + std::to_string(m->number) + " writes";
     }
     for (const ReplicaStatus& status : m->process->host().statuses()) {
+      if (is_stranger(m->number, status.volume, status.replica)) continue;
       const Watermarks& marks = status.marks;
       const auto [end, first] = ends.try_emplace(status.volume, marks.written);
       if (!first && end->second != marks.written) return "logs end at different places";

@@ -50,6 +50,10 @@ class Cluster final : public VolumeClient::Machines {
   // From now on nothing dies by itself in the middle of blocking work.
   void calm() { may_crash_ = false; }
   [[nodiscard]] bool has_given_up(NodeNumber node) const;
+  // The pools of two machines, exchanged; a copy of a replica's files, beside the original. False:
+  // there is no such replica, or one of that name is there already.
+  void swap_pools(NodeNumber one, NodeNumber other);
+  bool clone_replica(NodeNumber from, NodeNumber to, ReplicaId replica);
   // The machine has another address from its next start on.
   void move(NodeNumber node, const std::string& address);
   ReplicaDisks& disks_of(NodeNumber node) { return machine(node).disks; }
@@ -66,6 +70,10 @@ class Cluster final : public VolumeClient::Machines {
   // The disk of this machine holds wrong bytes from now on.
   void disk_damaged(NodeNumber node, bool rots);
 
+  // An operator has the answer to a wish for another configuration.
+  void wish_answered(VolumeClient& volume, bool granted);
+  [[nodiscard]] std::uint64_t wishes_granted() const { return wishes_granted_; }
+
   // Every member of every volume in sync by its primary's word, the volumes serving. Else says what
   // is missing.
   [[nodiscard]] std::string what_is_not_in_sync() const;
@@ -78,6 +86,7 @@ class Cluster final : public VolumeClient::Machines {
   [[nodiscard]] std::string describe() const;
   [[nodiscard]] std::uint64_t failovers() const;  // epochs of all volumes
   [[nodiscard]] const Process::Recoveries& recoveries() const { return recoveries_; }
+  [[nodiscard]] const Greatest& greatest() const { return bounded_.greatest(); }
 
  private:
   struct Machine {
@@ -88,6 +97,7 @@ class Cluster final : public VolumeClient::Machines {
     Prng prng{0};
     ReplicaDisks disks;
     std::unique_ptr<Process> process;
+    NodeNumber pool_of = 0;  // whose pool is in it: its own, unless two were swapped
   };
 
   Machine& machine(NodeNumber node) { return *machines_.at(node - 1); }
@@ -95,9 +105,11 @@ class Cluster final : public VolumeClient::Machines {
   void stop(NodeNumber node, bool power_lost);
   void count_power_loss(NodeNumber node);
   Process* process_of(NodeNumber node) override { return machine(node).process.get(); }
-  [[nodiscard]] bool holds(NodeNumber node, VolumeId volume) const;
+  [[nodiscard]] bool is_stranger(NodeNumber node, VolumeId volume, ReplicaId replica) const;
+  [[nodiscard]] NodeNumber copy_in_pool(NodeNumber node, VolumeId volume) const;
   [[nodiscard]] std::string what_is_not_in_sync(const VolumeClient& volume) const;
   void note_recoveries();
+  void see_bounds();
   void draw_address(NodeNumber node);
   void probe(const runtime::VolumeHost& host, std::map<VolumeId, int>& primaries);
   void after_task(Owner owner);
@@ -115,6 +127,9 @@ class Cluster final : public VolumeClient::Machines {
   std::map<VolumeId, OneLineage> lineages_;
   Process::Recoveries recoveries_;
   AtMostOnce at_most_once_{verdict_};
+  Bounded bounded_{verdict_};
+  std::uint64_t looks_ = 0;
+  std::uint64_t wishes_granted_ = 0;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::map<Owner, NodeNumber> owners_;
   std::vector<std::unique_ptr<VolumeClient>> volumes_;

@@ -17,10 +17,9 @@ using Words = std::array<std::uint64_t, words>;
 void make(Words& out, Stamp stamp, std::uint64_t lba) {
   out[0] = stamp;
   out[1] = lba;
-  std::uint64_t word = mix64(stamp, lba) | 1;
-  for (std::size_t i = 2; i < words; ++i) {
-    word = word * 6364136223846793005ull + 1442695040888963407ull;
-    out[i] = word;
+  const std::uint64_t start = mix64(stamp, lba) | 1;
+  for (std::size_t i = 2; i < words; ++i) {  // no word waits for the one before it
+    out[i] = (start + i * 0x9e3779b97f4a7c15ull) * 6364136223846793005ull;
   }
 }
 

@@ -70,7 +70,7 @@ void ControlNet::node_down(NodeNumber node) {
   if (!was_up || !controller_there_) return;
   // The controller learns of a dead process soon, of a dead machine by keep-alive.
   scheduler_.after(prng_.coin() ? draw_delay() : keep_alive, controller_.owner,
-                   [this, node, stream = link.stream] {
+                   [this, stream = link.stream] {
                      if (controller_there_) controller_.lost(stream);
                    });
 }
@@ -139,7 +139,7 @@ void ControlNet::drop(NodeNumber node) {
     });
   }
   if (controller_there_) {
-    scheduler_.after(draw_delay(), controller_.owner, [this, node, stream] {
+    scheduler_.after(draw_delay(), controller_.owner, [this, stream] {
       if (controller_there_) controller_.lost(stream);
     });
   }

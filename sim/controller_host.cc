@@ -97,6 +97,7 @@ void ControllerHost::carry_out(const controller::Core::Outputs& outputs) {
 // --- outputs ---
 
 void ControllerHost::on(const controller::output::Deliver& output) {
+  stream_.delivered(output.message);
   net_.to_node(static_cast<NodeNumber>(output.node.value()), output.session, output.message);
 }
 
@@ -116,6 +117,8 @@ bool ControllerHost::land(const controller::output::Commit& commit) {
   } else {
     store_.erase(it);
   }
+  stream_.committed(commit.next ? &*commit.next : nullptr, commit.event);
+  if (on_commit_) on_commit_(commit.event);
   return true;
 }
 

@@ -17,6 +17,7 @@
 
 #include "controller/core/core.h"
 #include "engine/base/prng.h"
+#include "sim/checkers/control_stream.h"
 #include "sim/control_net.h"
 #include "sim/verdict.h"
 
@@ -36,6 +37,11 @@ class ControllerHost {
   void end_rivals();
   void set_lost_replies(Ratio ratio) { lost_reply_ = ratio; }
   void set_generation(const Generation* generation) { core_options_.generation = generation; }
+
+  // Told of every commit that landed, in their order.
+  void set_on_commit(std::function<void(const controller::ChangeEvent&)> told) {
+    on_commit_ = std::move(told);
+  }
 
   // `done` runs once, with the answer of the core. The caller gives `request` its operation.
   using Done = std::function<void(const controller::Answer&)>;
@@ -86,6 +92,8 @@ class ControllerHost {
   std::map<std::uint64_t, NodeNumber> stream_node_;
   std::map<std::uint64_t, AskedRequest> asked_;
   std::uint64_t last_asked_ = 0;
+  ControlStream stream_{verdict_};
+  std::function<void(const controller::ChangeEvent&)> on_commit_;
 };
 
 }  // namespace seawall::sim

@@ -87,6 +87,40 @@ void ReplicaDisks::stop_after(std::uint64_t changes) {
   for (auto& [replica, entry] : entries_) entry.disk->stop_after(changes);
 }
 
+void ReplicaDisks::plug_disk(wal::MemDisk& disk) {
+  disk.set_on_submit([this, &disk](wal::Op& op) { submitted(disk, op); });
+}
+
+void ReplicaDisks::swap_with(ReplicaDisks& other) {
+  entries_.swap(other.entries_);
+  for (ReplicaDisks* pool : {this, &other}) {
+    for (auto& [replica, entry] : pool->entries_) {
+      if (entry.disk != nullptr) pool->plug_disk(*entry.disk);
+    }
+  }
+}
+
+bool ReplicaDisks::take_copy(const ReplicaDisks& from, ReplicaId replica) {
+  const auto it = from.entries_.find(replica);
+  if (it == from.entries_.end() || !it->second.complete || entries_.contains(replica)) return false;
+  Entry copy{it->second.record, it->second.disk->clone(), true};
+  plug_disk(*copy.disk);
+  entries_.emplace(replica, std::move(copy));
+  return true;
+}
+
+std::unique_ptr<wal::MemDisk> ReplicaDisks::copy_of(ReplicaId replica) const {
+  const auto it = entries_.find(replica);
+  return it == entries_.end() || !it->second.complete ? nullptr : it->second.disk->clone();
+}
+
+void ReplicaDisks::restore(ReplicaId replica, std::unique_ptr<wal::MemDisk> copy) {
+  const auto it = entries_.find(replica);
+  if (it == entries_.end() || !it->second.complete) return;  // it is not here any more
+  it->second.disk = std::move(copy);
+  plug_disk(*it->second.disk);
+}
+
 std::vector<runtime::ReplicaRecord> ReplicaDisks::list() {
   std::vector<runtime::ReplicaRecord> records;
   for (const auto& [replica, entry] : entries_) {
@@ -107,7 +141,7 @@ Status ReplicaDisks::create(const runtime::ReplicaRecord& record,
   if (entry.complete) return make_error(Errc::already_exists, "the replica is there");
   entry.record = record;
   entry.disk = std::make_unique<wal::MemDisk>();
-  entry.disk->set_on_submit([this, disk = entry.disk.get()](wal::Op& op) { submitted(*disk, op); });
+  plug_disk(*entry.disk);
   wal::CreateOptions options = wanted;
   options.geometry.log_bytes = options_.log_bytes;  // logs of production would never wrap here
   TRY(wal::Store::create_blocking(*entry.disk, options));

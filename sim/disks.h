@@ -37,6 +37,15 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   // From the n-th change on, nothing reaches any of the disks; a crash must follow.
   void stop_after(std::uint64_t changes);
 
+  // Both pools are idle: nothing of them is open.
+  void swap_with(ReplicaDisks& other);
+  // A copy of that replica as it is; false: it is not there, or one of that name is here.
+  bool take_copy(const ReplicaDisks& from, ReplicaId replica);
+
+  // The files as they are now, to be put back some day, over what they have become.
+  [[nodiscard]] std::unique_ptr<wal::MemDisk> copy_of(ReplicaId replica) const;
+  void restore(ReplicaId replica, std::unique_ptr<wal::MemDisk> copy);
+
   // While it hangs no operation comes back; then all do, in their order.
   void set_hung(bool hung);
 
@@ -60,6 +69,7 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
     wal::Op* op;
     std::uint64_t number;
   };
+  void plug_disk(wal::MemDisk& disk);
   void submitted(wal::MemDisk& disk, wal::Op& op);
   void run_later(const Held& operation);
   Micros draw_latency(const wal::Op& op);

@@ -25,6 +25,12 @@ std::size_t FaultAtlas::doubted_with(NodeNumber node) const {
   return all.size();
 }
 
+std::size_t FaultAtlas::doubted() const {
+  std::set<NodeNumber> all = unproven_;
+  all.insert(damaged_.begin(), damaged_.end());
+  return all.size();
+}
+
 bool FaultAtlas::may_doubt(NodeNumber node) const { return doubted_with(node) <= tolerated_; }
 
 void FaultAtlas::power_lost(NodeNumber node) {

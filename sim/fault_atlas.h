@@ -24,6 +24,10 @@ class FaultAtlas {
   FaultAtlas(const std::string& policy, std::size_t replicas, bool durable_completions)
       : tolerated_(copies_tolerated(policy, replicas)), durable_completions_(durable_completions) {}
 
+  // The configuration in force, or the one that is about to be, is another one now.
+  void set_tolerated(std::size_t copies) { tolerated_ = copies; }
+  [[nodiscard]] std::size_t doubted() const;
+
   // This node may lose power, or its disk be damaged, and everything is still within the promise.
   [[nodiscard]] bool may_doubt(NodeNumber node) const;
   void power_lost(NodeNumber node);

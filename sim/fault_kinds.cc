@@ -46,11 +46,13 @@ constexpr std::array table = {
     FaultKindInfo{K::slow_disk, "slow-disk", true, "every operation takes up to a second longer"},
     FaultKindInfo{K::hung_disk, "hung-disk", true, "no operation comes back for seconds"},
     FaultKindInfo{K::old_copy, "old-copy", false,
-                  "a disk restored from a copy (F28): not made"},
+                  "a replica restored from an older copy of itself: nothing tells that it is old"},
     FaultKindInfo{K::swapped_disks, "swapped-disks", false,
-                  "two machines with their disks swapped: not made"},
-    FaultKindInfo{K::membership, "membership", false,
-                  "the configuration changes under load: not made"},
+                  "two pools exchanged for a while: clients prefer a local stranger of that name"},
+    FaultKindInfo{K::cloned_disk, "cloned-disk", false,
+                  "a copy of a replica elsewhere: clients there prefer it to the one it is of"},
+    FaultKindInfo{K::membership, "membership", true,
+                  "the configuration changes under load: add, remove, replace, policy, cancel"},
 };
 static_assert(table.size() == static_cast<std::size_t>(K::count));
 

@@ -44,6 +44,7 @@ enum class FaultKind : std::uint8_t {
   hung_disk,
   old_copy,
   swapped_disks,
+  cloned_disk,
   membership,
   count,
 };

@@ -1,6 +1,9 @@
 #include "sim/nemesis.h"
 
 #include <utility>
+#include <vector>
+
+#include "sim/membership.h"
 
 namespace seawall::sim {
 
@@ -23,6 +26,10 @@ void Nemesis::start() {
   arm(options_.controller_rival, &Nemesis::rival);
   cluster_.controller().set_lost_replies(options_.lost_replies);
   arm(options_.planned_move, &Nemesis::move_primary);
+  arm(options_.membership, &Nemesis::change_members);
+  arm(options_.swapped_disks, &Nemesis::swap_disks);
+  arm(options_.cloned_disk, &Nemesis::clone_disk);
+  arm(options_.old_copy, &Nemesis::restore_old_copy);
 }
 
 void Nemesis::heal() {
@@ -33,6 +40,7 @@ void Nemesis::heal() {
   cluster_.controller().end_rivals();
   cluster_.controller().set_lost_replies(Ratio{0, 1});
   if (!cluster_.controller().running()) cluster_.controller().start();
+  swap_back();
   for (NodeNumber node = 1; node <= cluster_.machines(); ++node) {
     cluster_.resume(node);
     // What the product leaves to an operator, one does: a restart of the daemon.
@@ -220,6 +228,88 @@ void Nemesis::move_primary() {
   moving_ = true;
   ++stats_.moves;
   cluster_.controller().ask(request, [this](const controller::Answer&) { moving_ = false; });
+}
+
+// F29. Only within what the configuration that may come of it survives with what is in doubt now.
+void Nemesis::change_members() {
+  VolumeClient& volume = cluster_.volume(prng_.below(cluster_.volumes()));
+  const controller::VolumeRecord* record = cluster_.controller().volume(volume.id());
+  if (record == nullptr || !volume.ready() || volume.wish_open()) return;
+  controller::ChangeVolume wish = draw_change(prng_, *record, cluster_.storage_nodes());
+  const std::size_t tolerated = copies_tolerated_after(wish, *record);
+  if (!options_.beyond_tolerance && volume.atlas().doubted() > tolerated) return;
+  wish.operation = "change-" + std::to_string(++stats_.wishes);
+  volume.wish_asked(tolerated);
+  cluster_.controller().ask(wish, [this, &volume](const controller::Answer& answer) {
+    cluster_.wish_answered(volume, !answer.refusal.has_value());
+  });
+}
+
+// F28: each daemon comes back to the other's files; then they are put right.
+void Nemesis::swap_disks() {
+  const NodeNumber one = draw_node();
+  const NodeNumber other = draw_node();
+  if (one == other || swapped_ || cloned_) return;  // a clone in its original's place is old
+  for (const NodeNumber node : {one, other}) {
+    if (cluster_.running(node)) cluster_.crash(node);
+  }
+  cluster_.swap_pools(one, other);
+  swapped_ = {one, other};
+  for (const NodeNumber node : {one, other}) {
+    later(prng_.below(options_.down_max + 1), [this, node] {
+      if (!cluster_.running(node)) cluster_.start(node);
+    });
+  }
+  later(prng_.range(1 * seconds, 5 * seconds), [this] { swap_back(); });
+}
+
+void Nemesis::swap_back() {
+  if (!swapped_) return;
+  const auto [one, other] = *swapped_;
+  for (const NodeNumber node : {one, other}) {
+    if (cluster_.running(node)) cluster_.crash(node);
+  }
+  cluster_.swap_pools(one, other);
+  swapped_.reset();
+  for (const NodeNumber node : {one, other}) cluster_.start(node);
+}
+
+// F28: somebody puts back what a replica's files once were; the next time, that is.
+void Nemesis::restore_old_copy() {
+  if (!kept_) {
+    const NodeNumber node = draw_node();
+    const auto& entries = cluster_.disks_of(node).entries();
+    if (entries.empty() || swapped_) return;
+    const ReplicaId replica = entries.begin()->first;
+    kept_ = Kept{node, replica, cluster_.disks_of(node).copy_of(replica)};
+    if (kept_->files == nullptr) kept_.reset();
+    return;
+  }
+  const NodeNumber node = kept_->node;
+  if (swapped_ || (!options_.beyond_tolerance && !cluster_.may_doubt(node))) return;
+  if (cluster_.running(node)) cluster_.crash(node);
+  cluster_.disk_damaged(node, true);
+  cluster_.disks_of(node).restore(kept_->replica, std::move(kept_->files));
+  kept_.reset();
+  later(prng_.below(options_.down_max + 1), [this, node] {
+    if (!cluster_.running(node)) cluster_.start(node);
+  });
+}
+
+// F28: somebody copied a replica's directory into the pool of a node that has none of that volume.
+void Nemesis::clone_disk() {
+  const NodeNumber from = draw_node();
+  const NodeNumber to = draw_node();
+  const std::uint64_t skip = prng_.next();
+  const auto& entries = cluster_.disks_of(from).entries();
+  if (from == to || swapped_ || entries.empty()) return;
+  auto it = entries.begin();
+  std::advance(it, static_cast<std::ptrdiff_t>(skip % entries.size()));
+  if (cluster_.running(to)) cluster_.crash(to);
+  cloned_ = cluster_.clone_replica(from, to, it->first) || cloned_;
+  later(prng_.below(options_.down_max + 1), [this, to] {
+    if (!cluster_.running(to)) cluster_.start(to);
+  });
 }
 
 }  // namespace seawall::sim

@@ -7,6 +7,9 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "engine/base/prng.h"
 #include "sim/cluster.h"
@@ -15,7 +18,7 @@
 namespace seawall::sim {
 
 struct NemesisStats {
-  std::uint64_t crashes = 0, power_losses = 0, partitions = 0, moves = 0;
+  std::uint64_t crashes = 0, power_losses = 0, partitions = 0, moves = 0, wishes = 0;
 };
 
 class Nemesis {
@@ -48,6 +51,11 @@ class Nemesis {
   void pause_long();
   void rival();
   void move_primary();
+  void change_members();
+  void swap_disks();
+  void swap_back();
+  void clone_disk();
+  void restore_old_copy();
   void later(Micros delay, std::function<void()> mend);
 
   Scheduler& scheduler_;
@@ -58,6 +66,14 @@ class Nemesis {
   std::uint64_t next_strike_ = 0;
   Micros quiet_until_ = 0;  // nothing else breaks while somebody stands still for long
   std::function<void(Micros)> on_long_pause_;
+  std::optional<std::pair<NodeNumber, NodeNumber>> swapped_;
+  struct Kept {
+    NodeNumber node = 0;
+    ReplicaId replica;
+    std::unique_ptr<wal::MemDisk> files;
+  };
+  std::optional<Kept> kept_;
+  bool cloned_ = false;
   bool moving_ = false;  // an operator waits for the answer to a planned move
   NemesisStats stats_;
 };

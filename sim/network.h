@@ -184,6 +184,9 @@ class NodeTransport final : public runtime::Transport {
   std::size_t queued_bytes(LinkId link) const override;
   void close(LinkId link) override;
 
+  [[nodiscard]] std::size_t links() const { return links_.size(); }
+  [[nodiscard]] std::size_t greatest_queue() const;  // bytes on one link
+
  private:
   friend class Network;
   struct Place {

@@ -146,6 +146,22 @@ void draw_time_and_place(std::uint64_t seed, const Overrides& overrides, RunOpti
   faults.address_reuse = kinds.rate(FaultKind::address_reuse, 50, 1, 1) != 0;
 }
 
+void draw_places_of_copies(std::uint64_t seed, const Overrides& overrides, RunOptions& options) {
+  Prng prng(seed ^ 0x706c6163ull);
+  Kinds kinds(prng, overrides);
+  FaultOptions& faults = options.faults;
+  faults.membership = kinds.rate(FaultKind::membership, 20, 1 * seconds, 6 * seconds);
+  faults.swapped_disks = kinds.rate(FaultKind::swapped_disks, 5, 3 * seconds, 12 * seconds);
+  faults.cloned_disk = kinds.rate(FaultKind::cloned_disk, 8, 2 * seconds, 8 * seconds);
+  faults.old_copy = kinds.rate(FaultKind::old_copy, 5, 3 * seconds, 12 * seconds);
+  // A copy that is to go elsewhere needs somewhere to go.
+  const bool elsewhere = prng.chance(percent(70));
+  const auto more = static_cast<std::uint32_t>(prng.range(4, 5));
+  if ((faults.membership != 0 || faults.cloned_disk != 0) && elsewhere && !overrides.nodes) {
+    options.nodes = std::max(options.nodes, more);
+  }
+}
+
 }  // namespace
 
 RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
@@ -175,6 +191,7 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
   if (overrides.log_bytes) options.log_bytes = *overrides.log_bytes;
   draw_disk_faults(seed, overrides, options);
   draw_time_and_place(seed, overrides, options);
+  draw_places_of_copies(seed, overrides, options);
   options.beyond = overrides.beyond;
   options.faults.beyond_tolerance = options.faults.beyond_tolerance || overrides.beyond;
   if (overrides.no_faults) {
@@ -238,6 +255,10 @@ std::string describe(const RunOptions& o) {
   add_rate("client_crash_ms", f.client_crash);
   add_rate("long_pause_ms", f.long_pause);
   add_rate("controller_rival_ms", f.controller_rival);
+  add_rate("membership_ms", f.membership);
+  add_rate("swapped_disks_ms", f.swapped_disks);
+  add_rate("cloned_disk_ms", f.cloned_disk);
+  add_rate("old_copy_ms", f.old_copy);
   if (f.lost_replies.numerator != 0) add("lost_replies_pct", f.lost_replies.numerator);
   if (f.new_address.numerator != 0) add("new_address_pct", f.new_address.numerator);
   if (f.new_address.numerator != 0 && f.address_reuse) text += " address_reuse";

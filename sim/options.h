@@ -42,6 +42,10 @@ struct FaultOptions {
   Ratio strike_after_flush = {0, 1};  // all power goes right after a flush (with power_loss_all)
   bool beyond_tolerance = false;      // several machines may lose power before the first recovers
   Micros long_pause = 0;              // a process that wakes up to an hour later
+  Micros membership = 0;              // an operator changes the configuration
+  Micros swapped_disks = 0;           // two pools hold each other's replicas for a while
+  Micros cloned_disk = 0;             // a replica's files appear on a second node, too
+  Micros old_copy = 0;                // a replica's files are replaced by what they once were
   Micros controller_rival = 0;        // paused, replaced, and back
   Ratio lost_replies = {0, 1};        // commits of the controller's store with unknown outcome
   Ratio new_address = {0, 1};         // a start with another address

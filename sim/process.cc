@@ -15,6 +15,11 @@ namespace {
 constexpr std::size_t arena_bytes = 48 << 20;
 constexpr Micros heartbeat_every = 250 * ms;
 constexpr std::uint64_t pool_bytes = 1ull << 40;
+// A lane stops at 4 MiB and may be one batch further on; every lane of a link at once, and the
+// requests of a client, are less than this.
+constexpr std::size_t queue_kib_max = 16 * 1024;
+constexpr std::size_t links_max = 4 * runtime::LinkTable::links_max;  // four volumes at most
+constexpr std::size_t tasks_max = 8192;
 
 runtime::NodeHostOptions host_options(NodeNumber node, std::uint64_t boot, ProcessStart start,
                                       const std::string& address, const Generation* generation) {
@@ -76,6 +81,8 @@ class Process::Device final : public BlockDevice {
     changed_();
     return true;
   }
+
+  [[nodiscard]] std::size_t open() const { return open_.size(); }
 
   void answered(std::uint64_t cookie, ClientStatus status, Slot slot) {
     const auto it = open_.find(cookie);
@@ -319,6 +326,19 @@ BlockDevice* Process::attach(const control::AttachmentView& view) {
 }
 
 // --- looking ---
+
+void Process::see_bounds(Bounded& bounded) const {
+  if (world_.scheduler.paused(owner_)) return;  // its kernel piles up what it will see at once
+  const std::size_t pool = arena_bytes - pool_.free_bytes();
+  bounded.see(Resource::pool_kib, pool / limits::KiB, arena_bytes / limits::KiB, node_);
+  bounded.see(Resource::queue_kib, transport_.greatest_queue() / limits::KiB, queue_kib_max, node_);
+  bounded.see(Resource::links, transport_.links(), links_max, node_);
+  bounded.see(Resource::tasks, world_.scheduler.tasks_of(owner_), tasks_max, node_);
+  for (const auto& [volume, device] : devices_) {
+    if (device == nullptr) continue;
+    bounded.see(Resource::requests, device->open(), runtime::Attachment::open_max, node_);
+  }
+}
 
 bool Process::has_given_up() const {
   bool given_up = false;

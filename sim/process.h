@@ -17,6 +17,7 @@
 #include "node/runtime/attachment.h"
 #include "node/runtime/node_host.h"
 #include "sim/checkers/at_most_once.h"
+#include "sim/checkers/bounded.h"
 #include "sim/control_net.h"
 #include "sim/disks.h"
 #include "sim/network.h"
@@ -72,6 +73,8 @@ class Process {
   // For the checkers.
   [[nodiscard]] runtime::NodeHost& host() const { return *host_; }
   [[nodiscard]] std::size_t slots_in_use() const { return pool_.in_use(); }
+  // Everything of it that has a bound.
+  void see_bounds(Bounded& bounded) const;
   [[nodiscard]] std::string describe() const;
   // A replica here has failed so often that it is left to an operator.
   [[nodiscard]] bool has_given_up() const;

@@ -285,6 +285,8 @@ class Run {
     result.power_losses = nemesis_.stats().power_losses;
     result.partitions = nemesis_.stats().partitions;
     result.failovers = failovers_;
+    result.wishes_granted = cluster_.wishes_granted();
+    result.greatest = cluster_.greatest();
     result.rewinds = cluster_.recoveries().rewinds;
     result.catch_ups = cluster_.recoveries().catch_ups;
     result.rebuilds = cluster_.recoveries().rebuilds;

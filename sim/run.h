@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/checkers/bounded.h"
 #include "sim/options.h"
 #include "sim/probes.h"
 #include "sim/trace.h"
@@ -28,10 +29,12 @@ struct RunResult {
   WorkloadStats workload;
   NetworkStats network;
   std::uint64_t crashes = 0, power_losses = 0, partitions = 0, failovers = 0;
+  std::uint64_t wishes_granted = 0;  // changes of a configuration that an operator asked for
   std::uint64_t rewinds = 0, catch_ups = 0,
                 rebuilds = 0;  // orders; a catch-up is one read of the log
   std::uint64_t operations_checked = 0;  // by the exact checker of linearizability
   Probes probes;
+  Greatest greatest{};  // of every bounded resource
 };
 
 RunResult run_seed(const RunOptions& options, Trace& trace);

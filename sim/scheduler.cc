@@ -66,6 +66,13 @@ TaskId Scheduler::at(Micros time, Owner owner, Task task) {
   return TaskId{place, sequence};
 }
 
+std::size_t Scheduler::tasks_of(Owner owner) const {
+  return static_cast<std::size_t>(
+      std::count_if(places_.begin(), places_.end(), [owner](const Place& place) {
+        return place.sequence != 0 && place.owner == owner;
+      }));
+}
+
 void Scheduler::cancel(TaskId id) {
   if (id.sequence == 0 || places_[id.place].sequence != id.sequence) return;
   places_[id.place] = Place{};  // its entry in the heap finds a stranger here and is dropped

@@ -52,6 +52,8 @@ class Scheduler {
   TaskId after(Micros delay, Owner owner, Task task) {
     return at(now_ + delay, owner, std::move(task));
   }
+  // Tasks of this owner that have not run; looks at every task there is.
+  [[nodiscard]] std::size_t tasks_of(Owner owner) const;
   // Harmless when the task has run or was dropped.
   void cancel(TaskId id);
 

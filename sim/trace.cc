@@ -49,6 +49,9 @@ constexpr std::array names = {
     Name{What::controller_pause, "controller-pause", {}},
     Name{What::controller_wake, "controller-wake", {}},
     Name{What::move, "move", {"address_of"}},
+    Name{What::pool_swapped, "pool-swapped", {"with"}},
+    Name{What::pool_cloned, "replica-cloned", {"from", "replica"}},
+    Name{What::wish, "wish", {"volume", "granted"}},
     Name{What::client_begin, "client-begin", {"op", "kind", "lba", "blocks"}},
     Name{What::client_end, "client-end", {"op", "status", "digest"}},
     Name{What::client_reborn, "client-reborn", {"attachment"}},
@@ -85,7 +88,8 @@ std::string render(const TraceRecord& record) {
 }
 
 std::string Trace::line_text(const Line& line) {
-  return line.text.empty() ? render(line.record) : render(line.record) + " " + line.text;
+  const std::string event = "#" + std::to_string(line.order) + " " + render(line.record);
+  return line.text.empty() ? event : event + " " + line.text;
 }
 
 void Trace::add(const TraceRecord& record) {
@@ -95,11 +99,11 @@ void Trace::add(const TraceRecord& record) {
   hash_ = mix64(mix64(mix64(mix64(hash_, record.a), record.b), record.c), record.d);
   if (reference_ != nullptr && difference_.empty()) compare(record);
   if (++count_ % checkpoint_every == 0) checkpoints_.push_back(hash_);
-  put(Line{record, {}});
+  put(Line{record, {}, count_});
 }
 
 void Trace::note(Micros time, std::uint32_t node, std::string text) {
-  if (details_ && !closed_) put(Line{TraceRecord{time, What::note, node}, std::move(text)});
+  if (details_ && !closed_) put(Line{TraceRecord{time, What::note, node}, std::move(text), count_});
 }
 
 void Trace::put(Line line) {

@@ -49,6 +49,9 @@ enum class What : std::uint16_t {
   controller_pause,
   controller_wake,
   move,
+  pool_swapped,
+  pool_cloned,
+  wish,
   client_begin,
   client_end,
   client_reborn,
@@ -104,7 +107,8 @@ class Trace {
  private:
   struct Line {
     TraceRecord record;
-    std::string text;  // only of a note
+    std::string text;         // only of a note
+    std::uint64_t order = 0;  // events up to this one; a note has that of its event: its cause
   };
   [[nodiscard]] static std::string line_text(const Line& line);
   void put(Line line);

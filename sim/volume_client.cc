@@ -1,7 +1,9 @@
 #include "sim/volume_client.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "sim/membership.h"
 #include "sim/process.h"
 
 namespace seawall::sim {
@@ -54,6 +56,11 @@ void VolumeClient::create(Workload& workload) {
     ready_ = true;
     attach();
   });
+}
+
+void VolumeClient::follow(const controller::VolumeRecord& record) {
+  const std::size_t tolerated = copies_tolerated(record);
+  atlas_.set_tolerated(std::min(tolerated, asked_tolerance_.value_or(tolerated)));
 }
 
 void VolumeClient::node_started() {

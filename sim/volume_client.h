@@ -6,7 +6,9 @@
 // workload is the run's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "engine/base/prng.h"
@@ -47,6 +49,14 @@ class VolumeClient {
   [[nodiscard]] const FaultAtlas& atlas() const { return atlas_; }
   [[nodiscard]] bool loss_allowed() const { return atlas_.loss_allowed(scheduler_.now()); }
 
+  // A wish of an operator is on its way to the controller; until follow() sees no more of it, no
+  // more copies may be in doubt than `tolerated` after it.
+  void wish_asked(std::size_t tolerated) { asked_tolerance_ = tolerated; }
+  void wish_answered() { asked_tolerance_.reset(); }
+  [[nodiscard]] bool wish_open() const { return asked_tolerance_.has_value(); }
+  // What its configuration stands, by its committed record.
+  void follow(const controller::VolumeRecord& record);
+
   void node_started();
   void node_died();
   // The device is over, but its process lives: its generation is given back, a new one asked for.
@@ -73,6 +83,7 @@ class VolumeClient {
   bool ready_ = false;
   std::uint64_t round_ = 0;  // of attaching; a death begins another
   std::uint64_t last_operation_ = 0;
+  std::optional<std::size_t> asked_tolerance_;
   AttachmentId served_;  // the generation that serves the workload
   int create_refusals_ = 0;
 };

@@ -66,6 +66,20 @@ TEST(SimCluster, F01_processes_die_at_any_point_and_nothing_is_lost) {
   EXPECT_GE(crashes, 20u);
 }
 
+TEST(SimCluster, F29_a_configuration_changes_under_crashes_and_partitions) {
+  std::uint64_t wishes = 0;
+  for (std::uint64_t seed = 1; seed <= scenario_seeds; ++seed) {
+    RunOptions options = calm(seed);
+    options.nodes = 5;
+    options.faults.membership = 1 * seconds;
+    options.faults.crash = 3 * seconds;
+    options.faults.partition = 5 * seconds;
+    options.faults.controller_crash = 6 * seconds;
+    wishes += run_good(options).wishes_granted;
+  }
+  EXPECT_GE(wishes, 2 * scenario_seeds);
+}
+
 TEST(SimCluster, F02_a_crash_during_recovery_never_widens_the_loss) {
   for (std::uint64_t seed = 1; seed <= scenario_seeds; ++seed) {
     RunOptions options = calm(seed);
@@ -289,6 +303,18 @@ TEST(SimCluster, SeveralVolumesWithPoliciesOfTheirOwnShareMachinesAndNothingElse
     }
     const std::uint64_t alone = run_good(calm(seed)).workload.ok;
     EXPECT_GT(run_good(options).workload.ok, alone * 5 / 4) << "the other volumes did nothing";
+  }
+}
+
+TEST(SimDeterminism, C01_a_swarm_seed_twice_has_the_same_hash_at_every_checkpoint) {
+  for (const std::uint64_t seed : {11, 12, 13}) {
+    const RunOptions options = draw_options(seed, {});
+    Trace one(false), two(false);
+    run_seed(options, one);
+    run_seed(options, two);
+    EXPECT_FALSE(one.checkpoints().empty());
+    EXPECT_EQ(one.checkpoints(), two.checkpoints()) << "seed " << seed;
+    EXPECT_EQ(one.hash(), two.hash()) << "seed " << seed;
   }
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 SIM = Path(os.environ.get("SEAWALL_BIN_DIR", "build/bin")) / "seawall-sim"
 TAIL = 15
-EVENT = re.compile(r"^\s+(\d+\.\d{6}) (n\d+|--) (\S+)( .*)?$")
+EVENT = re.compile(r"^\s+#\d+\s+(\d+\.\d{6}) (n\d+|--) (\S+)( .*)?$")
 
 
 def expect(condition, words):

@@ -81,11 +81,9 @@ bool MemDisk::sync_with(File& file, const std::optional<Fault>& fault, std::uint
   return true;
 }
 
-MemDisk::PageRef MemDisk::current(const File& file, std::uint64_t page) {
+const MemDisk::Page* MemDisk::current(const File& file, std::uint64_t page) {
   const auto found = file.pages.find(page);
-  if (found == file.pages.end()) return nullptr;
-  const PageState& state = found->second;
-  return state.versions.empty() ? state.durable : state.versions.back().bytes;
+  return found == file.pages.end() ? nullptr : current(found->second).get();
 }
 
 void MemDisk::put(File& file, std::uint64_t offset, std::span<const std::byte> bytes,
@@ -95,15 +93,17 @@ void MemDisk::put(File& file, std::uint64_t offset, std::span<const std::byte> b
     const std::uint64_t index = offset / page_bytes;
     const std::size_t inside = offset % page_bytes;
     const std::size_t length = std::min(bytes.size(), page_bytes - inside);
-    auto page = std::make_shared<Page>();
-    if (const PageRef old = current(file, index); old != nullptr) {
-      *page = *old;
-    } else {
-      page->fill(std::byte{0});
+    PageState& state = file.pages[index];
+    state.before = current(state);
+    auto page = std::make_shared_for_overwrite<Page>();
+    if (length < page_bytes) {
+      if (state.before != nullptr) {
+        *page = *state.before;
+      } else {
+        page->fill(std::byte{0});
+      }
     }
     std::memcpy(page->data() + inside, bytes.data(), length);
-    PageState& state = file.pages[index];
-    state.before = state.versions.empty() ? state.durable : state.versions.back().bytes;
     if (durable) {
       state.versions.clear();
       state.durable = std::move(page);
@@ -121,7 +121,7 @@ void MemDisk::get(const File& file, std::uint64_t offset, std::span<std::byte> i
   while (!into.empty()) {
     const std::size_t inside = offset % page_bytes;
     const std::size_t length = std::min(into.size(), page_bytes - inside);
-    const PageRef page = current(file, offset / page_bytes);
+    const Page* page = current(file, offset / page_bytes);
     if (page == nullptr) {
       std::memset(into.data(), 0, length);
     } else {
@@ -520,6 +520,26 @@ void MemDisk::flip_bit(const std::string& name, std::uint64_t offset, unsigned b
   poke(name, offset, byte);
 }
 
+std::vector<std::string> MemDisk::names() const {
+  std::vector<std::string> all;
+  for (const auto& [name, file] : files_) all.push_back(name);
+  return all;
+}
+
+std::uint64_t MemDisk::bytes_below(const std::string& prefix) const {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, file] : files_) {
+    if (name.starts_with(prefix)) bytes += file->size;
+  }
+  return bytes;
+}
+
+std::uint64_t MemDisk::used_bytes() const {
+  std::uint64_t pages = 0;
+  for (const auto& [name, file] : files_) pages += file->pages.size();
+  return pages * page_bytes;
+}
+
 std::vector<std::uint64_t> MemDisk::used_pages(const std::string& name) const {
   std::vector<std::uint64_t> used;
   const auto found = files_.find(name);
@@ -539,7 +559,7 @@ std::uint64_t MemDisk::content_hash() const {
     for (const char c : name) mix(static_cast<unsigned char>(c));
     mix(file->size);
     for (const auto& [index, state] : file->pages) {
-      const PageRef page = current(*file, index);
+      const Page* page = current(state).get();
       if (page == nullptr) continue;
       std::uint64_t inner = 0;
       for (std::size_t i = 0; i < page_bytes; i += 8) {

@@ -116,6 +116,10 @@ class MemDisk final : public Disk {
                                             std::size_t length) const;
   void poke(const std::string& name, std::uint64_t offset, std::span<const std::byte> bytes);
   void flip_bit(const std::string& name, std::uint64_t offset, unsigned bit);
+  [[nodiscard]] std::vector<std::string> names() const;
+  // Sizes of all files whose names begin so; what all files' pages take, each page once.
+  [[nodiscard]] std::uint64_t bytes_below(const std::string& prefix) const;
+  [[nodiscard]] std::uint64_t used_bytes() const;
   // Numbers of the pages that were ever written.
   [[nodiscard]] std::vector<std::uint64_t> used_pages(const std::string& name) const;
   [[nodiscard]] std::uint64_t content_hash() const;  // names, sizes and bytes as readers see them
@@ -165,7 +169,11 @@ class MemDisk final : public Disk {
                   std::span<const std::byte> bytes, bool durable);
   static bool sync_with(File& file, const std::optional<Fault>& fault, std::uint64_t sequence);
   static void get_old(const File& file, std::uint64_t offset, std::span<std::byte> into);
-  static PageRef current(const File& file, std::uint64_t page);
+  // What readers see; null: zeroes.
+  static const PageRef& current(const PageState& state) {
+    return state.versions.empty() ? state.durable : state.versions.back().bytes;
+  }
+  static const Page* current(const File& file, std::uint64_t page);
   void put(File& file, std::uint64_t offset, std::span<const std::byte> bytes, bool durable);
   static void get(const File& file, std::uint64_t offset, std::span<std::byte> into);
   static void harden(File& file, std::uint64_t sequence);
