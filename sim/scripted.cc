@@ -88,12 +88,15 @@ class Scripted {
     });
     for (NodeNumber node = 1; node <= cluster_.machines(); ++node) cluster_.start(node);
     cluster_.controller().start();
+    cluster_.volume(0).hold();
     cluster_.volume(0).create(workload_);
   }
 
+  // A user who waits until the volume is whole, and attaches then.
   bool ready() {
-    return until(
-        [this] { return workload_.has_client() && cluster_.what_is_not_in_sync().empty(); });
+    if (!until([this] { return cluster_.what_is_not_in_sync().empty(); })) return false;
+    cluster_.volume(0).go();
+    return until([this] { return workload_.has_client(); });
   }
 
   bool ask(const ScriptLine& line) {

@@ -54,8 +54,13 @@ void VolumeClient::create(Workload& workload) {
       return;
     }
     ready_ = true;
-    attach();
+    if (!held_) attach();
   });
+}
+
+void VolumeClient::go() {
+  held_ = false;
+  if (ready_) attach();
 }
 
 void VolumeClient::follow(const controller::VolumeRecord& record) {
@@ -64,7 +69,7 @@ void VolumeClient::follow(const controller::VolumeRecord& record) {
 }
 
 void VolumeClient::node_started() {
-  if (workload_ != nullptr && ready_) attach();
+  if (workload_ != nullptr && ready_ && !held_) attach();
 }
 
 void VolumeClient::node_died() {

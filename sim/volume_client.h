@@ -40,6 +40,9 @@ class VolumeClient {
   VolumeClient& operator=(const VolumeClient&) = delete;
 
   void create(Workload& workload);
+  // Does not attach before it is told to.
+  void hold() { held_ = true; }
+  void go();
   [[nodiscard]] bool ready() const { return ready_; }
   [[nodiscard]] NodeNumber node() const { return node_; }
   [[nodiscard]] VolumeId id() const { return id_; }
@@ -81,6 +84,7 @@ class VolumeClient {
   FaultAtlas atlas_;
   Workload* workload_ = nullptr;
   bool ready_ = false;
+  bool held_ = false;
   std::uint64_t round_ = 0;  // of attaching; a death begins another
   std::uint64_t last_operation_ = 0;
   std::optional<std::size_t> asked_tolerance_;
