@@ -132,6 +132,25 @@ void Cluster::stop(NodeNumber node, bool power_lost) {
   }
 }
 
+bool Cluster::alive(NodeNumber node) const {
+  if (node == 0) return controller_.alive();
+  return running(node) && scheduler_.alive(machine(node).process->owner());
+}
+
+void Cluster::die_here(NodeNumber node, bool power_lost) {
+  if (node == 0) {
+    controller_.halt();
+    scheduler_.next([this] {
+      if (controller_.running()) controller_.crash();
+    });
+    return;
+  }
+  CHECK(running(node));
+  machine(node).disks.halt();
+  scheduler_.kill(machine(node).process->owner());
+  scheduler_.next([this, node, power_lost] { stop(node, power_lost); });
+}
+
 void Cluster::crash(NodeNumber node) { stop(node, false); }
 void Cluster::lose_power(NodeNumber node) { stop(node, true); }
 

@@ -47,6 +47,10 @@ class Cluster final : public VolumeClient::Machines {
   void start(NodeNumber node);
   void crash(NodeNumber node);
   void lose_power(NodeNumber node);
+  // The process (0: the controller) dies inside the call that it is in: nothing that it does from
+  // here on reaches the world, and before anything else happens it is gone.
+  void die_here(NodeNumber node, bool power_lost);
+  [[nodiscard]] bool alive(NodeNumber node) const;
   // From now on nothing dies by itself in the middle of blocking work.
   void calm() { may_crash_ = false; }
   [[nodiscard]] bool has_given_up(NodeNumber node) const;

@@ -61,6 +61,12 @@ void ControlNet::node_up(NodeNumber node, NodeSide side) {
   maybe_dial(node);
 }
 
+// Somebody died, not the stream: what was sent before still arrives, then the end. Swarms have it
+// the hard way: all of it is lost.
+void ControlNet::drain(Link& link) {
+  if (trace_.enumerated()) link.draining = link.stream;
+}
+
 void ControlNet::node_down(NodeNumber node) {
   Link& link = links_[node];
   const bool was_up = link.up;
@@ -68,11 +74,13 @@ void ControlNet::node_down(NodeNumber node) {
   link.node = NodeSide{};
   link.up = false;
   if (!was_up || !controller_there_) return;
+  drain(link);
   // The controller learns of a dead process soon, of a dead machine by keep-alive.
-  scheduler_.after(prng_.coin() ? draw_delay() : keep_alive, controller_.owner,
-                   [this, stream = link.stream] {
-                     if (controller_there_) controller_.lost(stream);
-                   });
+  const Micros told = scheduler_.now() + (prng_.coin() ? draw_delay() : keep_alive);
+  scheduler_.at(link.draining == 0 ? told : std::max(told, link.last_from_node), controller_.owner,
+                [this, stream = link.stream] {
+                  if (controller_there_) controller_.lost(stream);
+                });
 }
 
 void ControlNet::controller_up(ControllerSide side) {
@@ -85,7 +93,9 @@ void ControlNet::controller_down() {
   controller_there_ = false;
   controller_ = ControllerSide{};
   for (auto& [node, link] : links_) {
-    if (link.up) drop(node);
+    if (!link.up) continue;
+    drain(link);
+    drop(node);
   }
 }
 
@@ -133,7 +143,10 @@ void ControlNet::drop(NodeNumber node) {
   const std::uint64_t stream = link.stream;
   trace(What::control_down, node);
   if (link.node_there) {
-    scheduler_.after(draw_delay(), link.node.owner, [this, node, stream] {
+    const Micros told = scheduler_.now() + draw_delay();
+    const bool drains = link.draining != 0;
+    scheduler_.at(drains ? std::max(told, link.last_to_node) : told, link.node.owner,
+                  [this, node, stream] {
       Link& l = links_[node];
       if (l.node_there && l.stream == stream && !l.up) l.node.lost();
     });
@@ -159,7 +172,8 @@ void ControlNet::maybe_dial(NodeNumber node) {
 void ControlNet::connect(NodeNumber node) {
   Link& link = links_[node];
   if (!link.node_there || link.up) return;
-  if (!controller_there_ || held_.contains(node)) {
+  const bool drains = link.draining != 0 && scheduler_.now() < link.last_to_node;
+  if (!controller_there_ || drains || held_.contains(node)) {
     maybe_dial(node);
     return;
   }
@@ -185,6 +199,8 @@ void ControlNet::close(std::uint64_t stream) {
 void ControlNet::to_node(NodeNumber node, std::uint64_t stream, const control::ToNode& message) {
   Link& link = links_[node];
   if (!link.up || !link.node_there || link.stream != stream) return;
+  if (!scheduler_.alive(controller_.owner)) return;
+  trace_.boundary(TraceRecord{scheduler_.now(), What::controller_says, 0, node, message.index()});
   link.last_to_node = std::max(link.last_to_node, scheduler_.now() + draw_delay());
   scheduler_.at(link.last_to_node, link.node.owner, [this, node, stream = link.stream, message] {
     deliver_to_node(node, stream, message);
@@ -201,7 +217,7 @@ void ControlNet::deliver_to_node(NodeNumber node, std::uint64_t stream,
                                  const control::ToNode& message) {
   const Link& link = links_[node];
   if (!link.node_there) return;
-  if (stream != any_stream && (!link.up || link.stream != stream)) return;
+  if (stream != any_stream && !carries(link, stream)) return;
   if (stream != any_stream && held_.contains(node)) return lose(node);
   const Words words = std::visit([](const auto& m) { return words_of(m); }, message);
   trace(What::to_node, node, message.index(), words.epoch, words.revision);
@@ -210,7 +226,8 @@ void ControlNet::deliver_to_node(NodeNumber node, std::uint64_t stream,
 
 void ControlNet::from_node(NodeNumber node, const control::FromNode& message) {
   Link& link = links_[node];
-  if (!link.up || !controller_there_) return;
+  if (!link.up || !controller_there_ || !scheduler_.alive(link.node.owner)) return;
+  trace_.boundary(TraceRecord{scheduler_.now(), What::node_says, node, message.index()});
   link.last_from_node = std::max(link.last_from_node, scheduler_.now() + draw_delay());
   scheduler_.at(
       link.last_from_node, controller_.owner,
@@ -228,7 +245,7 @@ void ControlNet::deliver_from_node(NodeNumber node, std::uint64_t stream,
                                    const control::FromNode& message) {
   if (!controller_there_) return;
   const Link& link = links_[node];
-  if (!link.up || link.stream != stream) return;
+  if (!carries(link, stream)) return;
   if (held_.contains(node)) return lose(node);
   if (const auto* beat = std::get_if<control::Heartbeat>(&message)) {
     trace(What::heartbeat, node, beat->sequence);

@@ -65,6 +65,7 @@ class ControlNet {
     bool up = false;
     bool dialling = false;
     bool lost_something = false;  // in a partition: the stream cannot go on
+    std::uint64_t draining = 0;   // a stream whose one side died: what was on its way arrives
     std::uint64_t stream = 0;     // rises with each connection: what is under way belongs to one
     Micros last_to_node = 0, last_from_node = 0;
   };
@@ -72,6 +73,10 @@ class ControlNet {
   void maybe_dial(NodeNumber node);
   void connect(NodeNumber node);
   void drop(NodeNumber node);
+  void drain(Link& link);
+  [[nodiscard]] static bool carries(const Link& link, std::uint64_t stream) {
+    return (link.up && link.stream == stream) || link.draining == stream;
+  }
   void lose(NodeNumber node);
   Micros draw_delay();
   void deliver_to_node(NodeNumber node, std::uint64_t stream, const control::ToNode& message);

@@ -45,6 +45,10 @@ void ControllerHost::start() {
   for (const auto& [id, asked] : asked_) ask_again(id);
 }
 
+void ControllerHost::halt() {
+  if (active_ != nullptr) scheduler_.kill(active_->owner);
+}
+
 void ControllerHost::crash() {
   CHECK(active_ != nullptr);
   trace_.add(TraceRecord{scheduler_.now(), What::controller_crash, 0});
@@ -90,6 +94,7 @@ void ControllerHost::step(Life& life, const controller::Input& input) {
 
 void ControllerHost::carry_out(const controller::Core::Outputs& outputs) {
   for (const controller::Output& output : outputs) {
+    if (!scheduler_.alive(current_->owner)) return;  // it died behind one of them
     std::visit([this](const auto& o) { on(o); }, output);
   }
 }
@@ -132,14 +137,18 @@ void ControllerHost::on(const controller::output::Commit& output) {
   Life& life = *current_;
   const Owner self = life.owner;
   const bool outlives = prng_.coin();
+  trace_.boundary(TraceRecord{scheduler_.now(), What::commit_asked, 0, output.token});
   scheduler_.after(lands, world, [this, output, outcome, reply_lost, lands_at_all, self, outlives] {
     if (!lands_at_all || (!scheduler_.alive(self) && !outlives)) return;
     const bool ok = land(output);
+    trace_.boundary(
+        TraceRecord{scheduler_.now(), What::commit_landed, 0, output.token, ok ? 1u : 0u});
     if (!reply_lost) {
       *outcome = ok ? controller::StoreOutcome::committed : controller::StoreOutcome::conflict;
     }
   });
   scheduler_.after(answers, self, [this, &life, token = output.token, outcome] {
+    trace_.boundary(TraceRecord{scheduler_.now(), What::commit_answered, 0, token});
     step(life, controller::input::Stored{token, *outcome});
   });
 }
@@ -147,6 +156,7 @@ void ControllerHost::on(const controller::output::Commit& output) {
 void ControllerHost::on(const controller::output::Load& output) {
   Life& life = *current_;
   scheduler_.after(prng_.range(100, 4 * ms), life.owner, [this, &life, output] {
+    trace_.boundary(TraceRecord{scheduler_.now(), What::record_loaded, 0, output.token});
     controller::input::Loaded loaded;
     loaded.token = output.token;
     loaded.ok = !prng_.chance(lost_reply_);
@@ -178,6 +188,7 @@ void ControllerHost::on(const controller::output::Answered& output) {
     scheduler_.after(200 * ms, world, [this, id = output.id] { ask_again(id); });
     return;
   }
+  trace_.boundary(TraceRecord{scheduler_.now(), What::controller_answers, 0, output.id});
   const Done done = std::move(it->second.done);
   asked_.erase(it);
   scheduler_.after(prng_.range(100, 2 * ms), world,
@@ -198,6 +209,7 @@ void ControllerHost::ask_again(std::uint64_t id) {
   scheduler_.after(prng_.range(100, 2 * ms), life.owner, [this, &life, id] {
     const auto it = asked_.find(id);
     if (it == asked_.end()) return;
+    trace_.boundary(TraceRecord{scheduler_.now(), What::controller_asked, 0, id});
     step(life, controller::input::Asked{id, it->second.request, now() + Duration{ask_every / ms}});
   });
 }

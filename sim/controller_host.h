@@ -29,6 +29,11 @@ class ControllerHost {
 
   void start();
   void crash();
+  // Dead from here on, although its code still runs; crash() must follow.
+  void halt();
+  [[nodiscard]] bool alive() const {
+    return active_ != nullptr && scheduler_.alive(active_->owner);
+  }
   [[nodiscard]] bool running() const { return active_ != nullptr; }
   // The present core stands still and another one takes over; wake_rivals() lets those that stand
   // still go on with what they knew, end_rivals() ends them.

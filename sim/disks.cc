@@ -42,6 +42,21 @@ void ReplicaDisks::submitted(wal::MemDisk& disk, wal::Op& op) {
   }
 }
 
+void ReplicaDisks::changed(wal::MemDisk::Moment moment, const wal::Op* op) {
+  const std::uint64_t kind = op == nullptr ? 0 : static_cast<std::uint64_t>(op->kind);
+  const What what = moment == wal::MemDisk::Moment::executed ? What::disk_executed
+                    : moment == wal::MemDisk::Moment::begins ? What::change_begins
+                                                             : What::change_done;
+  trace_.boundary(TraceRecord{scheduler_.now(), what, node_, kind});
+}
+
+void ReplicaDisks::halt() {
+  halted_ = true;
+  for (auto& [replica, entry] : entries_) {
+    if (entry.disk != nullptr) entry.disk->halt();
+  }
+}
+
 void ReplicaDisks::run_later(const Held& operation) {
   scheduler_.after(draw_latency(*operation.op), owner_, [this, operation] {
     if (hung_) {
@@ -78,7 +93,7 @@ void ReplicaDisks::crash(bool power_lost) {
       entry.disk->power_loss(prng_);
     }
   }
-  loses_in_flight_ = false;
+  loses_in_flight_ = halted_ = false;
   trace_.add(
       TraceRecord{scheduler_.now(), What::disk_crash, node_, in_flight, power_lost ? 1u : 0u});
 }
@@ -137,14 +152,19 @@ wal::Disk& ReplicaDisks::disk(ReplicaId replica) {
 
 Status ReplicaDisks::create(const runtime::ReplicaRecord& record,
                             const wal::CreateOptions& wanted) {
+  if (halted_) return Errc::cancelled;
   Entry& entry = entries_[record.replica];
   if (entry.complete) return make_error(Errc::already_exists, "the replica is there");
   entry.record = record;
   entry.disk = std::make_unique<wal::MemDisk>();
   plug_disk(*entry.disk);
   wal::CreateOptions options = wanted;
+  if (trace_.enumerated()) {
+    entry.disk->set_on_change([this](auto moment, const wal::Op* op) { changed(moment, op); });
+  }
   options.geometry.log_bytes = options_.log_bytes;  // logs of production would never wrap here
   TRY(wal::Store::create_blocking(*entry.disk, options));
+  if (halted_) return Errc::cancelled;
   entry.complete = true;
   return ok();
 }
@@ -152,6 +172,7 @@ Status ReplicaDisks::create(const runtime::ReplicaRecord& record,
 void ReplicaDisks::close(ReplicaId) {}
 
 Status ReplicaDisks::remove(ReplicaId replica) {
+  if (halted_) return Errc::cancelled;
   if (entries_.erase(replica) == 0) return make_error(Errc::not_found, "no such replica");
   return ok();
 }

@@ -45,6 +45,8 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   // The files as they are now, to be put back some day, over what they have become.
   [[nodiscard]] std::unique_ptr<wal::MemDisk> copy_of(ReplicaId replica) const;
   void restore(ReplicaId replica, std::unique_ptr<wal::MemDisk> copy);
+  // The process is dead from here on, although its code still runs: nothing reaches the disks.
+  void halt();
 
   // While it hangs no operation comes back; then all do, in their order.
   void set_hung(bool hung);
@@ -71,6 +73,7 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   };
   void plug_disk(wal::MemDisk& disk);
   void submitted(wal::MemDisk& disk, wal::Op& op);
+  void changed(wal::MemDisk::Moment moment, const wal::Op* op);
   void run_later(const Held& operation);
   Micros draw_latency(const wal::Op& op);
 
@@ -83,6 +86,7 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   Micros extra_ = 0;
   bool loses_in_flight_ = false;
   std::map<ReplicaId, Entry> entries_;
+  bool halted_ = false;
   std::uint64_t ops_ = 0;
   bool hung_ = false;
   std::vector<Held> held_;  // while it hangs

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "sim/batch.h"
+#include "sim/enumerate/crash_main.h"
 #include "sim/report.h"
 #include "sim/generations/compare.h"
 #include "sim/scripted.h"
@@ -42,6 +43,7 @@ constexpr const char* usage =
     "seawall-sim shrink --seed S      drops what a failing seed does not need to fail\n"
     "  --strikes N,N,... --operations N --chaos-ms N --generation G   what a shrunken run is\n"
     "seawall-sim script FILE DIRECTORY  one request after the other, and the disks they leave\n"
+    "seawall-sim crashpoints          somebody dies at every boundary; --help says more\n"
     "seawall-sim compare [--html FILE]  generations compared; --help says more\n"
     "  --canary                        plants nondeterminism: --check-determinism must find it\n"
     "exit status: 0 all seeds good; 2 usage; 31 safety, 32 liveness, 33 determinism, 34 crash "
@@ -223,6 +225,9 @@ void write_report(const Arguments& arguments, const BatchResult& result, const R
 int run_main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "compare") return compare_main(argc - 2, argv + 2);
   if (argc > 1 && std::string_view(argv[1]) == "script") return script_main(argc - 2, argv + 2);
+  if (argc > 1 && std::string_view(argv[1]) == "crashpoints") {
+    return crashpoints_main(argc - 2, argv + 2);
+  }
   const bool shrinks = argc > 1 && std::string_view(argv[1]) == "shrink";
   const Arguments arguments = shrinks ? parse(argc - 1, argv + 1) : parse(argc, argv);
   if (shrinks) return shrink_main(arguments.batch);

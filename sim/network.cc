@@ -160,7 +160,7 @@ void Network::knock(std::uint64_t id, NodeNumber to, Micros give_up) {
 void Network::transmit(std::uint64_t id, int side) {
   Stream* stream = find(id);
   if (stream == nullptr || stream->ends[side].transport == nullptr) return;
-  if (!stream->ends[side].connected) return;
+  if (!stream->ends[side].connected || !scheduler_.alive(stream->ends[side].owner)) return;
   Direction& out = stream->out[side];
   out.sending = false;
   runtime::BufferPool& pool = stream->ends[side].transport->pool_;
@@ -180,6 +180,10 @@ void Network::transmit(std::uint64_t id, int side) {
       std::copy(payload.begin(), payload.end(), into.begin() + frame.header.meta_length);
       pool.unref(frame.payload);
     }
+    if (!trace_.enumerated()) continue;
+    trace(What::frame_leaves, stream->ends[side].node, id,
+          static_cast<std::uint64_t>(frame.header.type), frame.header.sequence);
+    if (!scheduler_.alive(stream->ends[side].owner)) break;  // it died behind this frame
   }
   if (!bytes.empty()) put_on_wire(*stream, side, std::move(bytes), false);
 }
@@ -545,6 +549,7 @@ void NodeTransport::close(LinkId link) {
   const auto it = links_.find(link);
   if (it == links_.end()) return;
   const Network::Stream* stream = network_.find(it->second.stream);
+  if (!network_.scheduler_.alive(owner_)) return;  // die() follows
   // What this turn queued leaves with the goodbye, as shutdown() after a last send does.
   network_.transmit(stream->id, it->second.side);
   Network::Stream* after = network_.find(it->second.stream);

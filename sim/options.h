@@ -78,6 +78,8 @@ struct VolumeOptions {
   WorkloadOptions workload;
 };
 
+struct Scene;
+
 struct RunOptions {
   std::uint64_t seed = 1;
   std::uint32_t nodes = 3;  // with a pool each
@@ -106,6 +108,8 @@ struct RunOptions {
   const Generation* generation = &generation_v2;
   // Told of every command of every Core; for measures, never for decisions.
   std::function<void(NodeNumber node, const Core& core, const Command& command)> watch;
+  // What happens in the first phase, in the place of a drawn workload and drawn faults.
+  std::function<void(Scene& scene)> script;
   [[nodiscard]] bool is_v2() const { return generation == &generation_v2; }
 };
 

@@ -52,7 +52,18 @@ class Process::Edge final : public control::ControlPort {
 // The kernel's side of a front end: requests in, answers out, payload in slots of the shard's pool.
 class Process::Device final : public BlockDevice {
  public:
-  explicit Device(runtime::BufferPool& pool) : pool_(pool) {}
+  // What it says to the world, and whether it still can.
+  struct Edge {
+    Trace& trace;
+    Scheduler& scheduler;
+    NodeNumber node;
+    Owner owner;
+    void note(What what, OpNumber op) const {
+      trace.boundary(TraceRecord{scheduler.now(), what, node, op});
+    }
+    [[nodiscard]] bool alive() const { return scheduler.alive(owner); }
+  };
+  Device(runtime::BufferPool& pool, const Edge& edge) : pool_(pool), edge_(edge) {}
 
   void set_attachment(runtime::Attachment* attachment) { attachment_ = attachment; }
   void set_changed(std::function<void()> changed) { changed_ = std::move(changed); }
@@ -79,12 +90,14 @@ class Process::Device final : public BlockDevice {
     }
     open_.emplace(request.op, std::move(done));
     changed_();
+    edge_.note(What::device_asked, request.op);
     return true;
   }
 
   [[nodiscard]] std::size_t open() const { return open_.size(); }
 
   void answered(std::uint64_t cookie, ClientStatus status, Slot slot) {
+    if (!edge_.alive()) return;
     const auto it = open_.find(cookie);
     CHECK(it != open_.end());
     const IoDone done = std::move(it->second);
@@ -98,11 +111,13 @@ class Process::Device final : public BlockDevice {
     std::span<const std::byte> data;
     if (slot != no_slot) data = pool_.bytes(slot);
     done(status, data);
+    edge_.note(What::device_answers, cookie);
     if (slot != no_slot) pool_.unref(slot);
   }
 
  private:
   runtime::BufferPool& pool_;
+  const Edge edge_;
   runtime::Attachment* attachment_ = nullptr;
   std::function<void()> changed_;
   std::map<OpNumber, IoDone> open_;
@@ -112,7 +127,8 @@ class Process::Device final : public BlockDevice {
 // wanted.
 class Process::Watcher final : public runtime::StepWatcher {
  public:
-  Watcher(const World& world_of_run, NodeNumber node) : world_(world_of_run), node_(node) {}
+  Watcher(const World& world_of_run, NodeNumber node, Owner owner)
+      : world_(world_of_run), node_(node), owner_(owner) {}
 
   void before_step(const Core& core, const Event& event) override {
     opening_ = std::holds_alternative<event::Opened>(event);
@@ -125,6 +141,7 @@ class Process::Watcher final : public runtime::StepWatcher {
   }
 
   void after_step(const Core& core, const Event&, const Commands& commands) override {
+    if (!world_.scheduler.alive(owner_)) return;
     if (world_.trace.details()) {
       for (const Command& command : commands) {
         TraceWriter text(buffer_);
@@ -197,6 +214,7 @@ class Process::Watcher final : public runtime::StepWatcher {
 
   World world_;
   NodeNumber node_;
+  Owner owner_;
   CoreSnapshot before_;
   bool opening_ = false;  // before it a Core knows nothing
   std::array<char, 1024> buffer_{};
@@ -218,7 +236,7 @@ Process::Process(const World& world_of_run, NodeNumber node, const ClockOf& cloc
       blocking_(world_.scheduler, world_.trace, node, owner_, world_.options.blocking_max,
                 prng_.fork()),
       edge_(std::make_unique<Edge>(world_.control_net, node)),
-      watcher_(std::make_unique<Watcher>(world_, node)),
+      watcher_(std::make_unique<Watcher>(world_, node, owner_)),
       scratch_(std::make_unique<runtime::ShardScratch>()),
       shard_(std::make_unique<runtime::Shard>(runtime::Shard{
           clock_, transport_, timers_, blocking_, *edge_, pool_, *scratch_, watcher_.get()})),
@@ -311,7 +329,8 @@ BlockDevice* Process::attach(const control::AttachmentView& view) {
     }
     host_->detach(view.volume);
   }
-  auto device = std::make_unique<Device>(pool_);
+  auto device = std::make_unique<Device>(
+      pool_, Device::Edge{world_.trace, world_.scheduler, node_, owner_});
   Device* raw = device.get();
   runtime::Attachment* attachment =
       host_->attach(view, [raw](std::uint64_t cookie, ClientStatus status, Slot slot) {

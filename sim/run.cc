@@ -4,11 +4,13 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "sim/checkers/equal_replicas.h"
 #include "sim/cluster.h"
 #include "sim/disk_nemesis.h"
 #include "sim/nemesis.h"
+#include "sim/scene.h"
 
 namespace seawall::sim {
 namespace {
@@ -46,7 +48,7 @@ class Run {
     look();
     if (options_.canary) plant_canary();
     set_up();
-    if (!verdict_.failed()) chaos();
+    if (!verdict_.failed()) options_.script ? play() : chaos();
     if (options_.beyond) {
       if (!verdict_.failed()) see_what_is_left();
       return result();
@@ -150,6 +152,14 @@ class Run {
     run_until([this] { return scheduler_.now() >= chaos_end_; }, ~Micros{0});
   }
 
+  void play() {
+    scene_.emplace(Scene{scheduler_, trace_, cluster_, *workloads_.front(),
+                [this](const std::function<bool()>& done, Micros limit) {
+                  return run_until(done, scheduler_.now() + limit);
+                }});
+    options_.script(*scene_);
+  }
+
   void converge() {
     trace_.add(TraceRecord{scheduler_.now(), What::heal_all, 0});
     NetworkOptions calm = options_.network;
@@ -168,6 +178,7 @@ class Run {
       fail_liveness("not in sync: " + cluster_.what_is_not_in_sync(), healed);
       return;
     }
+    trace_.boundary(TraceRecord{scheduler_.now(), What::whole_again, 0});
     // Under load it stays so; then the load ends and every request has its answer.
     run_for(500 * ms);
     for (auto& workload : workloads_) workload->stop_issuing();
@@ -305,6 +316,7 @@ class Run {
   Cluster cluster_;
   Nemesis nemesis_;
   DiskNemesis disk_nemesis_;
+  std::optional<Scene> scene_;  // of a scripted run
   std::uint64_t failovers_ = 0;
   Micros chaos_end_ = 0;
   Micros quiet_until_ = 0;  // somebody stands still for long

@@ -52,6 +52,7 @@ void Scheduler::resume(Owner owner) {
 TaskId Scheduler::at(Micros time, Owner owner, Task task) {
   CHECK(time >= now_);
   CHECK(owner.value() < owners_.size());
+  if (!alive(owner)) return TaskId{};
   std::uint32_t place = 0;
   if (free_places_.empty()) {
     place = static_cast<std::uint32_t>(places_.size());
@@ -80,6 +81,10 @@ void Scheduler::cancel(TaskId id) {
 }
 
 bool Scheduler::step() {
+  if (!urgent_.empty()) {
+    for (const Task& task : std::exchange(urgent_, {})) task();
+    return true;
+  }
   while (!heap_.empty()) {
     std::pop_heap(heap_.begin(), heap_.end(), later);
     const Entry entry = heap_.back();
@@ -107,7 +112,10 @@ bool Scheduler::step() {
   return false;
 }
 
-Micros Scheduler::next_time() const { return heap_.empty() ? ~Micros{0} : heap_.front().time; }
+Micros Scheduler::next_time() const {
+  if (!urgent_.empty()) return now_;
+  return heap_.empty() ? ~Micros{0} : heap_.front().time;
+}
 
 bool Scheduler::later(const Entry& a, const Entry& b) {
   return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;

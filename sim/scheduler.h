@@ -54,6 +54,8 @@ class Scheduler {
   }
   // Tasks of this owner that have not run; looks at every task there is.
   [[nodiscard]] std::size_t tasks_of(Owner owner) const;
+  // Runs before every other task, as soon as the present one has ended; the world's.
+  void next(Task task) { urgent_.push_back(std::move(task)); }
   // Harmless when the task has run or was dropped.
   void cancel(TaskId id);
 
@@ -93,6 +95,7 @@ class Scheduler {
   std::vector<std::uint32_t> free_places_;
   std::vector<OwnerState> owners_;
   std::function<void(Owner)> after_task_;
+  std::vector<Task> urgent_;
 };
 
 }  // namespace seawall::sim

@@ -9,7 +9,7 @@
 namespace seawall::sim {
 namespace {
 
-constexpr std::uint64_t strikes_most = 128;  // of each of the two kinds: more than a run has
+constexpr std::uint64_t strikes_most = 4096;  // of each of the two kinds: more than a run has
 
 class Shrinker {
  public:

@@ -59,6 +59,22 @@ constexpr std::array names = {
     Name{What::heal_all, "heal-all", {}},
     Name{What::verdict, "verdict", {"code"}},
     Name{What::canary, "canary", {"value"}},
+    Name{What::disk_executed, "disk-executed", {"kind"}},
+    Name{What::change_begins, "disk-change", {"of"}},
+    Name{What::change_done, "disk-changed", {"of"}},
+    Name{What::frame_leaves, "frame-leaves", {"stream", "type", "sequence"}},
+    Name{What::node_says, "control-from-node-leaves", {"kind"}},
+    Name{What::controller_says, "control-to-node-leaves", {"to", "kind"}},
+    Name{What::controller_asked, "controller-asked", {"request"}},
+    Name{What::controller_answers, "controller-answers", {"request"}},
+    Name{What::commit_asked, "commit-asked", {"token"}},
+    Name{What::commit_landed, "commit-landed", {"token", "ok"}},
+    Name{What::commit_answered, "commit-answered", {"token"}},
+    Name{What::record_loaded, "record-loaded", {"token"}},
+    Name{What::device_asked, "device-asked", {"op"}},
+    Name{What::device_answers, "device-answers", {"op"}},
+    Name{What::scene, "scene", {"begins"}},
+    Name{What::whole_again, "whole-again", {}},
     Name{What::note, "note", {}},
 };
 
@@ -70,6 +86,31 @@ const Name& name_of(What what) {
 }
 
 }  // namespace
+
+bool is_boundary(What what) {
+  switch (what) {
+    case What::disk_submit:
+    case What::disk_executed:
+    case What::change_begins:
+    case What::change_done:
+    case What::frame_leaves:
+    case What::frame:
+    case What::node_says:
+    case What::to_node:
+    case What::controller_says:
+    case What::from_node:
+    case What::heartbeat:
+    case What::controller_asked:
+    case What::controller_answers:
+    case What::commit_asked:
+    case What::commit_landed:
+    case What::commit_answered:
+    case What::record_loaded:
+    case What::device_asked:
+    case What::device_answers: return true;
+    default: return false;
+  }
+}
 
 std::string render(const TraceRecord& record) {
   std::array<char, 64> head{};
@@ -100,6 +141,7 @@ void Trace::add(const TraceRecord& record) {
   if (reference_ != nullptr && difference_.empty()) compare(record);
   if (++count_ % checkpoint_every == 0) checkpoints_.push_back(hash_);
   put(Line{record, {}, count_});
+  if (on_boundary_) on_boundary_(record);
 }
 
 void Trace::note(Micros time, std::uint32_t node, std::string text) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -59,8 +60,28 @@ enum class What : std::uint16_t {
   heal_all,
   verdict,
   canary,
+  // Boundaries that only an enumeration of crash points asks for.
+  disk_executed,      // an operation has reached the disk, nobody was told yet
+  change_begins,      // of the disk, by blocking work; a write is in flight
+  change_done,
+  frame_leaves,       // a frame is in the kernel's hands
+  node_says,          // a control message left a node
+  controller_says,    // ... left the controller
+  controller_asked,   // a user's request reached the controller
+  controller_answers,
+  commit_asked,       // of the controller's store
+  commit_landed,
+  commit_answered,
+  record_loaded,
+  device_asked,       // a client's request reached the front end
+  device_answers,
+  scene,              // the scripted operation begins (1) or is over (0)
+  whole_again,        // healed and in sync
   note,
 };
+
+// A moment at which a process touches the world: where an enumeration lets it die.
+[[nodiscard]] bool is_boundary(What what);
 
 struct TraceRecord {
   Micros time = 0;
@@ -94,6 +115,18 @@ class Trace {
   [[nodiscard]] bool details() const { return details_; }
   void note(Micros time, std::uint32_t node, std::string text);
 
+  // Told after each boundary, from inside the call that made it. Only with a hook do the boundaries
+  // exist that nothing else needs.
+  using BoundaryHook = std::function<void(const TraceRecord&)>;
+  void set_on_boundary(BoundaryHook hook) { on_boundary_ = std::move(hook); }
+  [[nodiscard]] bool enumerated() const { return static_cast<bool>(on_boundary_); }
+  // A boundary that is recorded only when somebody enumerates them.
+  void boundary(const TraceRecord& record) {
+    if (on_boundary_) add(record);
+  }
+  [[nodiscard]] const TraceRecord& kept(std::size_t index) const { return lines_[index].record; }
+  [[nodiscard]] std::size_t kept_count() const { return lines_.size(); }
+
   // The run is over: what its destruction says is no part of it.
   void close() { closed_ = true; }
 
@@ -119,6 +152,7 @@ class Trace {
   bool details_ = false;
   bool closed_ = false;
   const Trace* reference_ = nullptr;
+  BoundaryHook on_boundary_;
   std::uint64_t hash_ = 0x5ea3a11;
   std::uint64_t count_ = 0;
   std::uint64_t put_ = 0;    // lines, sentences included

@@ -39,6 +39,17 @@ bool MemDisk::begin_change() {
   return !stopped();
 }
 
+MemDisk::Change::Change(MemDisk& disk) : disk_(disk) {
+  if (disk_.stopped()) return;
+  if (disk_.on_change_) disk_.on_change_(Moment::begins, nullptr);
+  made_ = disk_.begin_change();
+  cut_off_ = !made_;
+}
+
+MemDisk::Change::~Change() {
+  if (made_ && disk_.on_change_) disk_.on_change_(Moment::changed, nullptr);
+}
+
 std::optional<MemDisk::Fault> MemDisk::fault_for(Op::Kind kind, const std::string& name,
                                                  std::uint64_t offset, std::uint64_t length) {
   for (std::size_t i = 0; i < faults_.size(); ++i) {
@@ -182,6 +193,7 @@ void MemDisk::submit(Op& op) {
       CHECK(reinterpret_cast<std::uintptr_t>(op.iov[i].iov_base) % page_bytes == 0);
     }
   }
+  if (halted_) return;
   pending_.push_back(Pending{&op, sequence_});
   if (on_submit_) on_submit_(op);
 }
@@ -223,7 +235,8 @@ void MemDisk::complete(Op& op) {
   const Pending pending = *found;
   pending_.erase(found);
   op.result = execute(pending);
-  op.done(op);
+  if (on_change_) on_change_(Moment::executed, &op);
+  if (!halted_) op.done(op);
 }
 
 bool MemDisk::run_one() {
@@ -258,7 +271,8 @@ Result<FileId> MemDisk::open(const std::string& name) {
 }
 
 Result<FileId> MemDisk::create(const std::string& name, std::uint64_t size) {
-  if (!begin_change()) return Errc::cancelled;
+  const Change change(*this);
+  if (!change) return Errc::cancelled;
   if (files_.contains(name)) return make_error(Errc::already_exists, "the file exists");
   auto file = std::make_shared<File>();
   file->size = size;
@@ -268,6 +282,7 @@ Result<FileId> MemDisk::create(const std::string& name, std::uint64_t size) {
 }
 
 void MemDisk::close(FileId file) {
+  if (halted_) return;  // a dead process closes nothing
   for (const Pending& pending : pending_) CHECK(pending.op->file != file);
   handles_.erase(file);
 }
@@ -279,7 +294,8 @@ Result<std::uint64_t> MemDisk::size(FileId file) {
 }
 
 Status MemDisk::resize(FileId file, std::uint64_t size) {
-  if (!begin_change()) return Errc::cancelled;
+  const Change change(*this);
+  if (!change) return Errc::cancelled;
   Handle* open_file = handle(file);
   CHECK(open_file != nullptr);
   CHECK(size >= open_file->file->size);
@@ -312,12 +328,12 @@ Status MemDisk::write(FileId file, std::uint64_t offset, std::span<const std::by
   CHECK(open_file != nullptr);
   CHECK(offset % page_bytes == 0);
   CHECK(from.size() % page_bytes == 0);
-  if (stopped()) return Errc::cancelled;
-  if (!begin_change()) {
+  const Change change(*this);
+  if (change.cut_off()) {
     cut_off_.push_back(
         InFlight{open_file->name, open_file->file, offset, {from.begin(), from.end()}});
-    return Errc::cancelled;
   }
+  if (!change) return Errc::cancelled;
   ++counts_[static_cast<std::size_t>(Op::Kind::write)];
   const auto fault = fault_for(Op::Kind::write, open_file->name, offset, from.size());
   if (fault && fault->effect == Effect::fail) return from_errno(fault->error, "write failed");
@@ -329,7 +345,8 @@ Status MemDisk::write(FileId file, std::uint64_t offset, std::span<const std::by
 }
 
 Status MemDisk::sync(FileId file) {
-  if (!begin_change()) return Errc::cancelled;
+  const Change change(*this);
+  if (!change) return Errc::cancelled;
   Handle* open_file = handle(file);
   CHECK(open_file != nullptr);
   ++counts_[static_cast<std::size_t>(Op::Kind::sync)];
@@ -353,19 +370,22 @@ Result<std::vector<FileInfo>> MemDisk::list(const std::string& directory) {
 }
 
 Status MemDisk::make_directory(const std::string& name) {
-  if (!begin_change()) return Errc::cancelled;
+  const Change change(*this);
+  if (!change) return Errc::cancelled;
   directories_.insert(name);
   return ok();
 }
 
 Status MemDisk::remove(const std::string& name) {
-  if (!begin_change()) return Errc::cancelled;
+  const Change change(*this);
+  if (!change) return Errc::cancelled;
   if (files_.erase(name) == 0) return make_error(Errc::not_found, "no such file");
   return ok();
 }
 
 Status MemDisk::sync_directory(const std::string& name) {
-  if (!begin_change()) return Errc::cancelled;
+  const Change change(*this);
+  if (!change) return Errc::cancelled;
   std::erase_if(durable_entries_,
                 [&](const auto& entry) { return directory_of(entry.first) == name; });
   for (const auto& [entry, file] : files_) {
@@ -416,6 +436,7 @@ void MemDisk::settle_in_flight(const FateChooser& choose, Prng& prng) {
 void MemDisk::forget_handles() {
   handles_.clear();
   stop_at_.reset();
+  halted_ = false;
   faults_.clear();
 }
 

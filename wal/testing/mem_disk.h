@@ -53,6 +53,12 @@ class MemDisk final : public Disk {
   Status remove(const std::string& name) override;
   Status sync_directory(const std::string& name) override;
 
+  // Whoever enumerates crash points is told of every change, from inside the call: of a blocking
+  // one before and after, of an asynchronous operation when it has reached the disk and nobody
+  // knows yet.
+  enum class Moment : std::uint8_t { begins, changed, executed };
+  void set_on_change(std::function<void(Moment, const Op*)> hook) { on_change_ = std::move(hook); }
+
   // --- running asynchronous operations ---
   using SubmitHook = std::function<void(Op&)>;
   void set_on_submit(SubmitHook hook) { on_submit_ = std::move(hook); }
@@ -79,6 +85,12 @@ class MemDisk final : public Disk {
   // one included, everything fails with Errc::cancelled (blocking) or stays pending (asynchronous)
   // until the next crash. A write cut off so counts as in flight.
   void stop_after(std::uint64_t changes) { stop_at_ = changes_ + changes; }
+  // The process is dead from here on, although its code still runs: what it asks for now reaches
+  // nothing. A blocking write that halts the disk as it begins is in flight.
+  void halt() {
+    stop_at_ = changes_;
+    halted_ = true;
+  }
   [[nodiscard]] bool stopped() const { return stop_at_ && changes_ >= *stop_at_; }
   [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
@@ -160,6 +172,22 @@ class MemDisk final : public Disk {
     std::vector<std::byte> bytes;
   };
 
+  // A blocking change: true when it may be made; tells of its end.
+  class Change {
+   public:
+    explicit Change(MemDisk& disk);
+    ~Change();
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+    explicit operator bool() const { return made_; }
+    [[nodiscard]] bool cut_off() const { return cut_off_; }  // the disk stopped at this very one
+
+   private:
+    MemDisk& disk_;
+    bool cut_off_ = false;
+    bool made_ = false;
+  };
+
   Handle* handle(FileId file);
   bool begin_change();
   std::optional<Fault> fault_for(Op::Kind kind, const std::string& name, std::uint64_t offset,
@@ -195,6 +223,8 @@ class MemDisk final : public Disk {
   std::vector<Fault> faults_;
   std::array<std::uint64_t, 3> counts_{};
   SubmitHook on_submit_;
+  std::function<void(Moment, const Op*)> on_change_;
+  bool halted_ = false;
   std::uint64_t sequence_ = 0;
   std::uint64_t changes_ = 0;
   std::optional<std::uint64_t> stop_at_;
