@@ -183,6 +183,9 @@ class Process::Watcher final : public runtime::StepWatcher {
       ++recoveries.rebuilds;
       SOMETIMES(probes, rebuild);
       if (prepare->floor.has_value()) SOMETIMES(probes, floor_stored);
+    } else if (const auto* send = std::get_if<command::Send>(&command)) {
+      const auto* ask = std::get_if<message::AskBaseMap>(&send->message);
+      if (ask != nullptr && ask->from == Lba{0} && ask->since) ++recoveries.deltas;
     } else if (std::holds_alternative<command::FreezeBase>(command)) {
       SOMETIMES(probes, frozen_base);
     } else if (std::holds_alternative<command::RefuseFence>(command)) {

@@ -33,7 +33,7 @@ class Process {
  public:
   // Orders that engines gave, over the whole run.
   struct Recoveries {
-    std::uint64_t rewinds = 0, catch_ups = 0, rebuilds = 0;
+    std::uint64_t rewinds = 0, catch_ups = 0, rebuilds = 0, deltas = 0;
   };
   struct World {
     Scheduler& scheduler;

@@ -1,8 +1,8 @@
 // Scene: what a scripted run hands to its script.
 //
 // Life cycle: the first phase of one run; the phases before and after it are those of every run
-// (run.h): set-up, convergence, rest, loss of all power. Thread: the run's. Errors: until() is false
-// when the limit is over or the run has failed; a script goes on then, what follows judges.
+// (run.h): set-up, convergence, rest, loss of all power. Thread: the run's. Errors: until() is
+// false when the limit is over or the run has failed; a script goes on then, what follows judges.
 #pragma once
 
 #include <functional>

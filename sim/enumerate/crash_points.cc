@@ -145,15 +145,16 @@ void CrashPoints::die(NodeNumber who, const Death& death) {
   Cluster& cluster = scene_->cluster;
   cluster.die_here(who, death.power);
   ++down_;
-  scene_->scheduler.after(down_for(death, path_.deaths), world, [this, &cluster, who, heals = heals_] {
-    if (heals != heals_) return;
-    --down_;
-    if (who == the_controller) {
-      if (!cluster.controller().running()) cluster.controller().start();
-    } else if (!cluster.running(who)) {
-      cluster.start(who);
-    }
-  });
+  scene_->scheduler.after(down_for(death, path_.deaths), world,
+                          [this, &cluster, who, heals = heals_] {
+                            if (heals != heals_) return;
+                            --down_;
+                            if (who == the_controller) {
+                              if (!cluster.controller().running()) cluster.controller().start();
+                            } else if (!cluster.running(who)) {
+                              cluster.start(who);
+                            }
+                          });
 }
 
 void CrashPoints::branch(NodeNumber who, std::uint64_t boundary) {

@@ -50,7 +50,8 @@ class Hands {
   }
   [[nodiscard]] NodeNumber follower(int n) const {
     for (const controller::ReplicaRecord& each : record()->replicas) {
-      if (each.id != record()->primary && --n == 0) return static_cast<NodeNumber>(each.node.value());
+      if (each.id != record()->primary && --n == 0)
+        return static_cast<NodeNumber>(each.node.value());
     }
     return 2;
   }
@@ -75,6 +76,7 @@ class Hands {
     done_.rewinds = after.rewinds - before_.rewinds;
     done_.catch_ups = after.catch_ups - before_.catch_ups;
     done_.rebuilds = after.rebuilds - before_.rebuilds;
+    done_.deltas = after.deltas - before_.deltas;
     done_.trimmed = after.trimmed - before_.trimmed;
     done_.writes = after.writes - before_.writes;
     done_.flushes = after.flushes - before_.flushes;
@@ -170,6 +172,7 @@ class Hands {
     now.rewinds = scene_.cluster.recoveries().rewinds;
     now.catch_ups = scene_.cluster.recoveries().catch_ups;
     now.rebuilds = scene_.cluster.recoveries().rebuilds;
+    now.deltas = scene_.cluster.recoveries().deltas;
     now.trimmed = trimmed(primary());
     now.writes = scene_.workload.stats().writes_ok;
     now.flushes = scene_.workload.stats().flushes_ok;
@@ -407,7 +410,8 @@ std::string describe(const SceneDone& done) {
   return std::to_string(done.writes) + " writes, " + std::to_string(done.flushes) + " flushes, " +
          std::to_string(done.failovers) + " epochs, " + std::to_string(done.rewinds) +
          " rewinds, " + std::to_string(done.catch_ups) + " reads of the log, " +
-         std::to_string(done.rebuilds) + " rebuilds, " + std::to_string(done.trimmed) +
+         std::to_string(done.rebuilds) + " rebuilds (" + std::to_string(done.deltas) +
+         " deltas), " + std::to_string(done.trimmed) +
          " records trimmed";
 }
 

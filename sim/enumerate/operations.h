@@ -17,7 +17,8 @@ namespace seawall::sim {
 
 // What the fault-free scene really did, beside what its name says.
 struct SceneDone {
-  std::uint64_t failovers = 0, rewinds = 0, catch_ups = 0, rebuilds = 0, trimmed = 0;
+  std::uint64_t failovers = 0, rewinds = 0, catch_ups = 0, rebuilds = 0, deltas = 0;
+  std::uint64_t trimmed = 0;
   std::uint64_t writes = 0, flushes = 0;  // completed
 };
 std::string describe(const SceneDone& done);
