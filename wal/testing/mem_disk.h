@@ -139,6 +139,7 @@ class MemDisk final : public Disk {
   [[nodiscard]] std::unique_ptr<MemDisk> clone() const;
 
  private:
+  friend class CrashStates;
   using Page = std::array<std::byte, page_bytes>;
   using PageRef = std::shared_ptr<const Page>;  // null: zeroes
   struct Version {
