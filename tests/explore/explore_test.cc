@@ -22,7 +22,7 @@ void search(const char* name, const WorldOptions& world) {
   options.check_equal_every = 3'000;
   const ExploreResult result = explore(options);
   std::printf("%s: %s\n", name, summary(result).c_str());
-  EXPECT_EQ(result.wrong, "") << way_text(result);
+  EXPECT_EQ(result.wrong, "") << way_text(options, result);
   EXPECT_EQ(result.states, options.states_max);
 }
 

@@ -95,6 +95,9 @@ class Search {
 
   void expand(std::uint32_t state) {
     go_to(state);
+    if (options_.keep_way_every > 0 && state % options_.keep_way_every == 0) {
+      result_.kept.push_back(here_);
+    }
     const World::Saved& saved = *saved_[here_.size()];
     result_.complete = states_[state].depth;
     std::vector<Step> steps;
@@ -172,10 +175,11 @@ std::string summary(const ExploreResult& result) {
          " equal states compared";
 }
 
-std::string way_text(const ExploreResult& result) {
+std::string way_text(const ExploreOptions& options, const ExploreResult& result) {
   std::string text;
   for (const Step step : result.way) text += World::name(step) + "\n";
-  return text;
+  return text + "As a golden script (tests/script, SEAWALL_REWRITE=1 writes what it says):\n" +
+         World::golden_script(options.world, result.way, result.wrong);
 }
 
 }  // namespace seawall::explore

@@ -17,6 +17,8 @@ namespace seawall::explore {
 struct ExploreOptions {
   WorldOptions world;
   std::uint64_t states_max = 100'000;
+  // The ways to every n-th state are kept. 0: none.
+  std::uint64_t keep_way_every = 0;
   // Every n-th state that was reached again: both ways must go on alike. 0: none.
   std::uint64_t check_equal_every = 0;
 };
@@ -30,12 +32,13 @@ struct ExploreResult {
   std::uint64_t checked_equal = 0;
   std::string wrong;              // the broken rule
   std::vector<Step> way;          // to it
+  std::vector<std::vector<Step>> kept;  // ways to other states
 };
 
 ExploreResult explore(const ExploreOptions& options);
 // One line, for reports.
 std::string summary(const ExploreResult& result);
-// The way to a broken rule, a step a line.
-std::string way_text(const ExploreResult& result);
+// The way to a broken rule, a step a line, and as a golden script that tests/script can run.
+std::string way_text(const ExploreOptions& options, const ExploreResult& result);
 
 }  // namespace seawall::explore

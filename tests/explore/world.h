@@ -58,6 +58,12 @@ class World : private walk::Cluster {
   void restore(const Saved& saved);
 
   [[nodiscard]] static std::string name(Step step);
+  // The way from the start of `options` as a golden script that tests/script runs.
+  [[nodiscard]] static std::string golden_script(const WorldOptions& options,
+                                                 const std::vector<Step>& way,
+                                                 const std::string& hazard);
+  // What a script must reach as well: of each replica, its promise and the end of its log.
+  [[nodiscard]] std::string ends() const;
 
  private:
   struct Own {  // beside what the cluster knows
@@ -81,6 +87,8 @@ class World : private walk::Cluster {
   [[nodiscard]] bool readable(const walk::ModelNode& node) const;
   [[nodiscard]] std::uint64_t digest_as(const std::array<std::uint8_t, nodes_max + 1>& names) const;
   void fault_steps(std::vector<Step>& out) const;
+  // This step, taken just now, in the words of a golden script.
+  [[nodiscard]] std::string script_line(Step step, bool was_pending);
   void begin_stale_tail();
   void begin_rebuilding();
   void elect(std::uint64_t set);

@@ -307,9 +307,14 @@ void Script::flush(const Line& line) { do_request(line, ClientOp::flush, 1); }
 void Script::discard(const Line& line) { do_request(line, ClientOp::discard, 1); }
 void Script::zeroes(const Line& line) { do_request(line, ClientOp::write_zeroes, 1); }
 
-// resend REQUEST [att=1] [low=]
+// resend REQUEST|open [att=1] [low=]
 void Script::resend(const Line& line) {
   ClientRow& client = cluster.client(AttachmentId{line.number("att", 1)});
+  if (line.word(1) == "open") {
+    const std::set<std::uint64_t> open = client.open;
+    for (const std::uint64_t request : open) cluster.ask(client, client.requests.at(request));
+    return;
+  }
   ClientRequest request = client.requests.at(line.number_at(1));
   request.low_mark = RequestNumber{line.number("low", 0)};
   cluster.ask(client, request);

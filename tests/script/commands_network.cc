@@ -38,8 +38,18 @@ void Script::hold_one(const Line& line, bool hold) {
 void Script::hold(const Line& line) { hold_one(line, true); }
 void Script::release(const Line& line) { hold_one(line, false); }
 
-// run NODE KIND [TIMES]: lets held operations of a store finish
+// run NODE KIND [TIMES]: lets held operations of a store finish; run NODE next: what its disk would
+// do next, all appends, else a flush, else a read
 void Script::run_held(const Line& line) {
+  if (line.word(2) == "next") {
+    const ReplicaId id{line.number_at(1)};
+    bool any = false;
+    while (cluster.run_op(id, "log")) any = true;
+    if (!any && !cluster.run_op(id, "flush") && !cluster.run_op(id, "read")) {
+      cluster.say("nothing to run");
+    }
+    return;
+  }
   const std::uint64_t times = line.words.size() > 3 ? line.number_at(3) : 1;
   for (std::uint64_t i = 0; i < times; ++i) {
     if (i > 0 && !cluster.manual) cluster.settle();
@@ -47,10 +57,16 @@ void Script::run_held(const Line& line) {
   }
 }
 
-// deliver 1->2 [TIMES]
+// deliver 1->2 [TIMES|all]
 void Script::deliver(const Line& line) {
   const auto [from, to] = ends(line.word(1), "->");
-  const std::uint64_t times = line.words.size() > 2 ? line.number_at(2) : 1;
+  std::uint64_t times = 1;
+  if (line.words.size() > 2 && line.word(2) == "all") {
+    const std::deque<Packet>* queue = cluster.queue(from, to);
+    times = queue == nullptr ? 0 : queue->size();
+  } else if (line.words.size() > 2) {
+    times = line.number_at(2);
+  }
   for (std::uint64_t i = 0; i < times; ++i) {
     if (!cluster.deliver(from, to)) cluster.say("nothing to deliver");
   }
@@ -127,11 +143,14 @@ void Script::restart(const Line& line) {
 void Script::pause(const Line& line) { cluster.node(ReplicaId{line.number_at(1)}).paused = true; }
 void Script::resume(const Line& line) { cluster.node(ReplicaId{line.number_at(1)}).paused = false; }
 
-// cut 1-2 ...: nothing passes, nobody is told
+// cut 1-2 ... [told]: nothing passes, nobody is told; or both sides notice
 void Script::cut(const Line& line) {
-  for (std::size_t i = 1; i < line.words.size(); ++i) {
+  const bool told = line.words.back() == "told";
+  for (std::size_t i = 1; i < line.words.size() - (told ? 1 : 0); ++i) {
     const auto [a, b] = ends(line.words[i], "-");
     cluster.cut(a, b);
+    Link* link = told ? cluster.link_between(a, b) : nullptr;
+    if (link != nullptr) cluster.break_link(*link);
   }
 }
 
