@@ -31,10 +31,10 @@ constexpr const char* usage =
     "  --jobs J                 so many runs at a time (2)\n"
     "  --trace                  with --at: every event\n"
     "  --json                   one JSON object a line\n"
-    "exit status: 0 all good; 2 usage; 31 safety, 32 liveness, 34 crash; 37 points were missed\n";
+    "exit status: 0 all good; 2 usage; 31 safety, 32 liveness, 34 crash; 38 points were missed\n";
 
 constexpr Micros longest_absence = 10 * seconds;
-constexpr int points_missed = 37;
+constexpr int points_missed = 38;
 constexpr std::uint64_t replays = 2;  // points an operation that are run again from the beginning
 
 struct Wanted {

@@ -12,6 +12,22 @@ constexpr std::array<std::byte, MemDisk::sector_bytes> zero_sector{};
 
 }  // namespace
 
+// Here, as it is what every state begins with.
+std::unique_ptr<MemDisk> MemDisk::clone() const {
+  auto copy = std::make_unique<MemDisk>();
+  std::map<const File*, std::shared_ptr<File>> made;
+  const auto copied = [&](const std::shared_ptr<File>& file) {
+    std::shared_ptr<File>& place = made[file.get()];
+    if (place == nullptr) place = std::make_shared<File>(*file);
+    return place;
+  };
+  for (const auto& [name, file] : files_) copy->files_[name] = copied(file);
+  for (const auto& [name, file] : durable_entries_) copy->durable_entries_[name] = copied(file);
+  copy->directories_ = directories_;
+  copy->sequence_ = sequence_;
+  return copy;
+}
+
 CrashStates::CrashStates(const MemDisk& disk, Kind kind) : kind_(kind), disk_(disk.clone()) {
   collect_in_flight(disk);
   if (kind == Kind::process) {
@@ -57,9 +73,10 @@ void CrashStates::find_undecided() {
         };
         Sector sector{name, page, at, {state.durable}};
         for (const MemDisk::Version& version : state.versions) {
-          const bool known = std::any_of(sector.from.begin(), sector.from.end(), [&](const auto& r) {
-            return std::memcmp(bytes(r), bytes(version.bytes), MemDisk::sector_bytes) == 0;
-          });
+          const auto same = [&](const MemDisk::PageRef& other) {
+            return std::memcmp(bytes(other), bytes(version.bytes), MemDisk::sector_bytes) == 0;
+          };
+          const bool known = std::any_of(sector.from.begin(), sector.from.end(), same);
           if (!known) sector.from.push_back(version.bytes);
         }
         if (sector.from.size() > 1) sectors_.push_back(std::move(sector));

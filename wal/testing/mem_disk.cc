@@ -596,19 +596,4 @@ std::uint64_t MemDisk::content_hash() const {
   return hash;
 }
 
-std::unique_ptr<MemDisk> MemDisk::clone() const {
-  auto copy = std::make_unique<MemDisk>();
-  std::map<const File*, std::shared_ptr<File>> made;
-  const auto copied = [&](const std::shared_ptr<File>& file) {
-    std::shared_ptr<File>& place = made[file.get()];
-    if (place == nullptr) place = std::make_shared<File>(*file);
-    return place;
-  };
-  for (const auto& [name, file] : files_) copy->files_[name] = copied(file);
-  for (const auto& [name, file] : durable_entries_) copy->durable_entries_[name] = copied(file);
-  copy->directories_ = directories_;
-  copy->sequence_ = sequence_;
-  return copy;
-}
-
 }  // namespace seawall::wal
