@@ -172,8 +172,8 @@ TEST(WalBounded, W11_all_workloads_of_up_to_three_operations_survive_every_loss_
   try_all(CrashStates::Kind::power);
 }
 
-// The next process opens after the last of them has landed, or never will.
-TEST(WalBounded, W34_whatever_a_dead_process_had_in_flight_lands_in_every_combination) {
+// Of what was asked at the death each has landed or not; the next process opens after that.
+TEST(WalBounded, W39_whatever_a_dead_process_had_in_flight_lands_in_every_combination) {
   try_all(CrashStates::Kind::process);
 }
 
