@@ -40,7 +40,9 @@ void FaultAtlas::power_lost(NodeNumber node) {
 
 void FaultAtlas::proven(Micros now) {
   unproven_.clear();
-  if (loss_allowed_until_ == never_ends) loss_allowed_until_ = now + told_within;
+  if (loss_allowed_until_ != never_ends) return;
+  loss_allowed_until_ = now + told_within;
+  heard_ = false;
 }
 
 }  // namespace seawall::sim

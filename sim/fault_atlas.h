@@ -39,9 +39,13 @@ class FaultAtlas {
   void proven(Micros now);
   [[nodiscard]] bool in_doubt() const { return !unproven_.empty(); }
   [[nodiscard]] const std::set<NodeNumber>& unproven() const { return unproven_; }
+  // The client had a good answer: it is connected, so it has heard of what was lost before.
+  void heard() { heard_ = true; }
   // More copies were in doubt at a time than tolerated: completed, unflushed data may be lost. The
-  // client may hear of it a little later than we see the proof.
-  [[nodiscard]] bool loss_allowed(Micros now) const { return now < loss_allowed_until_; }
+  // client hears of it later than we see the proof: a little, or when it can connect at last.
+  [[nodiscard]] bool loss_allowed(Micros now) const {
+    return now < loss_allowed_until_ || (loss_allowed_until_ != 0 && !heard_);
+  }
 
  private:
   [[nodiscard]] std::size_t doubted_with(NodeNumber node) const;
@@ -52,6 +56,7 @@ class FaultAtlas {
   std::set<NodeNumber> damaged_;
   std::set<NodeNumber> rotten_;
   Micros loss_allowed_until_ = 0;
+  bool heard_ = true;  // since the proof
 };
 
 }  // namespace seawall::sim

@@ -38,6 +38,7 @@ class Run {
       workload->set_probes(probes_);
       workload->set_loss_allowed(
           [this, &volume] { return options_.beyond || volume.loss_allowed(); });
+      workload->set_heard([&volume] { volume.atlas().heard(); });
       workload->set_made_durable([this] { nemesis_.strike_after_flush(); });
       workload->set_device_gone([&volume](ClientStatus) { volume.device_gone(); });
       workloads_.push_back(std::move(workload));

@@ -223,6 +223,8 @@ void Workload::judge(const IoRequest& request, ClientStatus status,
   }
   switch (status) {
     case ClientStatus::ok:
+      if (heard_) heard_();
+      return;
     case ClientStatus::io_error: return;
     case ClientStatus::position_lost:
       ++stats_.lost_positions;

@@ -55,6 +55,7 @@ class Workload {
            const WorkloadOptions& options, bool durable_completions, OpNumber last_op = 0);
 
   void set_loss_allowed(LossAllowed allowed) { loss_allowed_ = std::move(allowed); }
+  void set_heard(std::function<void()> heard) { heard_ = std::move(heard); }  // a good answer
   // Wrong answers go to it instead of ending the run.
   void set_on_wrong(std::function<void(const std::string&)> told) { on_wrong_ = std::move(told); }
   void set_device_gone(DeviceGone gone) { device_gone_ = std::move(gone); }
@@ -114,6 +115,7 @@ class Workload {
   BlockLog log_;
   Probes* probes_ = nullptr;
   LossAllowed loss_allowed_;
+  std::function<void()> heard_;
   DeviceGone device_gone_;
   std::function<void(const std::string&)> on_wrong_;
   std::function<void()> made_durable_;

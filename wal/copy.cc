@@ -4,13 +4,20 @@
 #include <bit>
 
 #include "engine/base/check.h"
+#include "engine/base/mutant.h"
+#include "wal/crc32c.h"
 #include "wal/store_impl.h"
 
 namespace seawall::wal {
+namespace {
+
+constexpr int copy_attempts_max = 3;
+
+}  // namespace
 
 // `rest`: the blocks that stay. True: `target` holds them and its bit is set (stage done), or there
 // are none and its bit is still clear.
-bool StoreImpl::fold_copy(const DiskEntry& head, std::uint64_t extent, std::uint64_t rest,
+bool StoreImpl::fold_copy(const EntryRef& entry, std::uint64_t extent, std::uint64_t rest,
                           std::uint32_t& target) {
   if (copy_.stage == ExtentCopy::Stage::done) {
     // A record beyond the cut may have changed what is placed at a time, and with it `rest`: what
@@ -31,24 +38,40 @@ bool StoreImpl::fold_copy(const DiskEntry& head, std::uint64_t extent, std::uint
   copy_.extent = extent;
   copy_.target = target;
   copy_.rest = rest;
+  copy_.from = entry.head().physical;
+  copy_.attempts = 0;
+  std::size_t packed = 0;
+  for (std::uint32_t block = 0; block < layout_.extent_blocks(); ++block) {
+    if ((rest >> block & 1) == 0) continue;
+    const std::uint64_t lba = extent * layout_.extent_blocks() + block;
+    copy_.crcs[packed++] = mixed_crc(entry.crc(block), lba);
+  }
   ++fold_.running;
-  submit_lane(copy_.lane, Op::Kind::read, head.physical, rest, copy_.buffer.data(),
+  submit_lane(copy_.lane, Op::Kind::read, copy_.from, rest, copy_.buffer.data(),
               &StoreImpl::on_copy_read);
   return false;
 }
 
-// A block that has rotted stays what it is: the CRC in the map goes with it.
+// Wrong bytes that a read brings once must not become what is there: it is asked again. A block
+// that has rotted stays what it is: the CRC in the map goes with it.
 void StoreImpl::on_copy_read(Op& op) {
   BaseLane& lane = *static_cast<BaseLane*>(op.owner);
   StoreImpl& store = *lane.store;
   if (op.result < 0) lane.error = op.result;
   if (--lane.running > 0) return;
+  ExtentCopy& copy = store.copy_;
+  const auto packed = static_cast<std::size_t>(std::popcount(copy.rest));
+  const bool good = lane.error == 0 &&
+                    blocks_fit(copy.buffer.span(), std::span(copy.crcs).first(packed));
+  if (!good && ++copy.attempts < copy_attempts_max && !MUTANT(M98)) {
+    return store.submit_lane(copy.lane, Op::Kind::read, copy.from, copy.rest, copy.buffer.data(),
+                             &StoreImpl::on_copy_read);
+  }
   if (lane.error < 0) {
     --store.fold_.running;
     return store.fail(make_error(Errc::io_error, "the checkpoint cannot read the base",
                                  static_cast<std::uint64_t>(-lane.error)));
   }
-  ExtentCopy& copy = store.copy_;
   copy.stage = ExtentCopy::Stage::writing;
   store.submit_lane(copy.lane, Op::Kind::write, copy.target, copy.rest, copy.buffer.data(),
                     &StoreImpl::on_copy_written);

@@ -22,6 +22,15 @@ namespace seawall::wal {
   return crc32c({block, 4096});
 }
 
+// Each block has its CRC; there are at least as many blocks.
+[[nodiscard]] inline bool blocks_fit(std::span<const std::byte> blocks,
+                                     std::span<const std::uint32_t> crcs) {
+  for (std::size_t i = 0; i < crcs.size(); ++i) {
+    if (crc32c_block(blocks.data() + i * 4096) != crcs[i]) return false;
+  }
+  return true;
+}
+
 inline constexpr std::uint32_t crc32c_zero_block = 0x98f94189u;  // of a block of zeroes
 
 }  // namespace seawall::wal

@@ -196,8 +196,10 @@ Status StoreImpl::load_log(bool power_loss) {
   unknown_ = recovered_.unknown;
   note_first_unknown();
   facts_.damage = recovered_.damage;
-  if (loader.foreign_base || has_flag(super_, super_flag_base_untrusted)) {
+  if (loader.foreign_base || recovered_.base_ahead ||
+      has_flag(super_, super_flag_base_untrusted)) {
     facts_.damage = Damage::base_untrusted;
+    set_flag(super_next_, super_flag_base_untrusted, true);
   }
   facts_.last_term = recovered_.term;
   facts_.chain = recovered_.chain;
@@ -239,7 +241,9 @@ Status StoreImpl::open(FileId super_file, const LoadedSuper& loaded) {
 // The log is decided: makes the decision durable, in the order that a crash cannot spoil.
 Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
   LoadedSuper equal = loaded;
-  TRY(equalize_super(disk_, super_file_, equal));
+  const bool clean = has_flag(super_, super_flag_clean);
+  TRY(equalize_super(disk_, super_file_, equal, clean));
+  super_.generation = equal.super.generation;
   reserve_versions();
   const bool cut = !broken_ && (recovered_.copy_tail || !recovered_.clear.empty());
   if (recovered_.floor) {
@@ -250,7 +254,7 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
       super_next_.floor_lsn = recovered_.floor->lsn.value();
     }
   }
-  if (options_.after_failure) TRY(rewrite_unproven());
+  if (!clean && !MUTANT(M95)) TRY(rewrite_unproven());
   TRY(restore_headers());
   TRY(sync_log());
   if (!broken_ && !recovered_.restart) {  // all of it is durable now, what is unknown included
@@ -298,49 +302,6 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
   return ok();
 }
 
-// The same bytes again: whatever became of them when a write or flush failed, they are new now. A
-// torn one is beyond what is durable, so it is no damage.
-Status StoreImpl::rewrite_unproven() {
-  AlignedBuffer buffer((batch_header_blocks_max + batch_payload_blocks_max) * block_bytes);
-  std::optional<std::uint32_t> last;
-  for (std::uint32_t i = 0; i < log_.batch_count(); ++i) {
-    const BatchPlace& batch = log_.batch(i);
-    if (batch.last_lsn() <= recovered_.durable) continue;
-    const std::uint32_t slot = log_.slot_of(batch.place);
-    const FileId file = log_.slot(slot).file;
-    if (last != slot) {
-      const std::span<std::byte> header = buffer.first(block_bytes);
-      TRY(disk_.read(file, 0, header));
-      TRY(disk_.write(file, 0, header));
-      last = slot;
-    }
-    const std::span<std::byte> bytes = buffer.first(std::size_t{batch.blocks()} * block_bytes);
-    // A payload that cannot be read stays what it is: unknown.
-    if (!disk_.read(file, log_.offset_of(batch.place), bytes)) continue;
-    TRY(disk_.write(file, log_.offset_of(batch.place), bytes));
-    TRY(rewrite_extents(batch, bytes));
-  }
-  return ok();
-}
-
-// The payload of the large writes of a batch.
-Status StoreImpl::rewrite_extents(const BatchPlace& batch, std::span<const std::byte> bytes) {
-  BatchView view;
-  const SegmentId id = log_.slot(log_.slot_of(batch.place)).header.id;
-  const std::uint32_t block = batch.place % layout_.segment_blocks();
-  if (!BatchView::open(bytes, options_.incarnation, &id, block, view)) return ok();
-  AlignedBuffer extent(layout_.extent_bytes);
-  BatchView::Record record;
-  for (auto cursor = view.begin(); view.next(cursor, record);) {
-    for (const std::uint32_t number : record.extents) {
-      const std::uint64_t offset = std::uint64_t{number} * layout_.extent_bytes;
-      if (!disk_.read(base_file_, offset, extent.span())) continue;
-      TRY(disk_.write(base_file_, offset, extent.span()));
-    }
-  }
-  return ok();
-}
-
 // What was read may still sit in the disk's cache: from here on it is durable.
 Status StoreImpl::sync_log() {
   for (const LogSlot& slot : log_.slots()) TRY(disk_.sync(slot.file));
@@ -349,6 +310,7 @@ Status StoreImpl::sync_log() {
 
 Status StoreImpl::close_blocking(bool clean) {
   CHECK(idle());
+  closed_ = !MUTANT(M96);
   if (failed_) return *failed_;
   quiescing_ = true;
   if (!clean) return ok();

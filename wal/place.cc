@@ -187,7 +187,7 @@ bool StoreImpl::fold_target(const EntryRef& entry, const DiskEntry& head, std::u
   // A copy that was begun is used, even where the log has let go of the extent meanwhile.
   const bool copied = copy_.stage == ExtentCopy::Stage::done;
   if (mapped && (copied || named_.contains(head.physical))) {
-    return fold_copy(head, extent, present & ~mask, target);
+    return fold_copy(entry, extent, present & ~mask, target);
   }
   return mapped || fold_find(extent, target);
 }

@@ -402,6 +402,9 @@ void Walk::finish() {
   }
   out_.clear.insert(out_.clear.begin(), beyond.begin(), beyond.end());
   const Lsn applied(in_.super.applied_lsn);
+  const bool fold_is_open = has_flag(in_.super, super_flag_intent);
+  out_.base_ahead = fold_is_open && std::max(out_.end, applied) < Lsn(in_.super.intent_cut);
+  if (MUTANT(M94)) out_.base_ahead = false;
   if (out_.end < applied) {  // the base holds more than what is left of the log
     out_.restart = true;
     out_.end = applied;

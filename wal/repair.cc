@@ -77,11 +77,7 @@ Result<StoreImpl::RecordPlace> StoreImpl::place_of(Lsn lsn) {
 namespace {
 
 bool payload_fits(std::span<const std::byte> bytes, std::span<const std::uint32_t> crcs) {
-  if (bytes.size() != crcs.size() * block_bytes) return false;
-  for (std::size_t i = 0; i < crcs.size(); ++i) {
-    if (crc32c_block(bytes.data() + i * block_bytes) != crcs[i]) return false;
-  }
-  return true;
+  return bytes.size() == crcs.size() * block_bytes && blocks_fit(bytes, crcs);
 }
 
 }  // namespace

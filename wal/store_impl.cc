@@ -110,6 +110,7 @@ void StoreImpl::tell_failure() {
 
 void StoreImpl::pump(Instant now) {
   now_ = std::max(now_, now);
+  if (closed_) return;  // its files go with it: nothing may be on its way to them
   tell_failure();
   pump_reads();
   pump_log_reads();

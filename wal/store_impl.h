@@ -200,6 +200,9 @@ struct ExtentCopy {
   std::uint64_t extent = 0;  // of the volume
   std::uint32_t target = 0;
   std::uint64_t rest = 0;  // blocks that are copied
+  std::uint32_t from = 0;  // physical, as `target`
+  int attempts = 0;
+  std::array<std::uint32_t, 64> crcs{};  // of `rest`, packed
   BaseLane lane;
   AlignedBuffer buffer;
 };
@@ -369,7 +372,7 @@ class StoreImpl final : public Store {
                         std::uint32_t blocks);
 
   // --- copy.cc ---
-  bool fold_copy(const DiskEntry& head, std::uint64_t extent, std::uint64_t rest,
+  bool fold_copy(const EntryRef& entry, std::uint64_t extent, std::uint64_t rest,
                  std::uint32_t& target);
   static void on_copy_read(Op& op);
   static void on_copy_written(Op& op);
@@ -458,6 +461,10 @@ class StoreImpl final : public Store {
   Result<std::uint32_t> fresh_slot(std::vector<std::uint32_t>& clear);
   Status sync_log();
   Status rewrite_unproven();
+  Status open_batch(const BatchPlace& batch, std::span<const std::byte> bytes,
+                    BatchView& view) const;
+  Status check_batch(const BatchPlace& batch, std::span<const std::byte> bytes) const;
+  [[nodiscard]] bool is_unknown(Lsn lsn) const;
   Status rewrite_extents(const BatchPlace& batch, std::span<const std::byte> bytes);
   Status sweep_aborted();
   Status rewind_log(Lsn to);
@@ -488,6 +495,7 @@ class StoreImpl final : public Store {
   std::optional<Error> failed_;
   bool failure_told_ = false;
   bool quiescing_ = false;
+  bool closed_ = false;
   bool broken_ = false;  // the chain is damaged: nothing is appended
   std::vector<RecordHeader> unknown_;  // by lsn; sized at open
   std::optional<Lsn> first_unknown_;   // of those, beyond `applied`: nothing is folded over it

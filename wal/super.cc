@@ -72,13 +72,21 @@ Status write_slot(Disk& disk, FileId file, AlignedBuffer& buffer, std::size_t sl
 
 }  // namespace
 
-Status equalize_super(Disk& disk, FileId file, LoadedSuper& loaded) {
-  if (loaded.equal) return ok();
+// What can be read may be what a failed flush has dropped, and no later flush hardens it; so which
+// slot is surely on the media? A change writes slot 1 behind the flush of slot 0 only.
+Status equalize_super(Disk& disk, FileId file, LoadedSuper& loaded, bool clean) {
+  if (loaded.equal && (clean || MUTANT(M97))) return ok();
   AlignedBuffer buffer(super_slot_bytes);
+  const bool both_valid =
+      loaded.slots[0] == SlotState::valid && loaded.slots[1] == SlotState::valid;
+  // Slot 1 alone is the older state of a change that never got further: slot 0 begins one anew.
+  if (loaded.newest == 1) ++loaded.super.generation;
   encode_super(loaded.super, buffer.span());
-  // The newest slot may itself be completed and not flushed: flush it before the other one goes.
-  TRY(disk.sync(file));
-  TRY(write_slot(disk, file, buffer, MUTANT(M64) ? loaded.newest : 1 - loaded.newest));
+  // Equal, or slot 1 bad: slot 0 is sure. Else slot 0 may be nothing but read: it comes first.
+  bool sure = loaded.newest == 0 && (loaded.equal || !both_valid);
+  if (MUTANT(M97)) sure = loaded.newest == 0;
+  if (!sure) TRY(write_slot(disk, file, buffer, MUTANT(M64) ? loaded.newest : 0));
+  if (!MUTANT(M64)) TRY(write_slot(disk, file, buffer, 1));
   loaded.equal = true;
   return ok();
 }

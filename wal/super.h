@@ -40,8 +40,8 @@ void encode_super(const DiskSuper& super, std::span<std::byte> slot);
 SlotState decode_super(std::span<const std::byte> slot, DiskSuper& super);
 
 Result<LoadedSuper> load_super(Disk& disk, FileId file);
-// Writes the other slot alike, where it is not.
-Status equalize_super(Disk& disk, FileId file, LoadedSuper& loaded);
+// Writes the other slot alike, where it is not; after an unclean stop also what may only be read.
+Status equalize_super(Disk& disk, FileId file, LoadedSuper& loaded, bool clean);
 // Writes `super` with the next generation to both slots. `first` is the slot that goes first.
 Status store_super(Disk& disk, FileId file, DiskSuper& super, std::size_t first);
 

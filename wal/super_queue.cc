@@ -92,11 +92,12 @@ void StoreImpl::apply_super_facts() {
     if (has_flag(super, super_flag_marker_start)) marker.start = Lsn(super.marker_start);
     facts_.marker = marker;
   }
-  // While a checkpoint is open its cut stands for `applied`: the base may hold any of it.
-  const std::uint64_t applied = has_flag(super, super_flag_intent)
-                                    ? std::max(super.applied_lsn, super.intent_cut)
-                                    : super.applied_lsn;
-  facts_.marks.applied = Lsn(applied);
+  // While a checkpoint is open its cut stands for `applied`: the base may hold any of it. Where the
+  // log has lost part of that, the base is not trusted anyway, and the log's end is the position.
+  Lsn applied(super.applied_lsn);
+  if (has_flag(super, super_flag_intent)) applied = std::max(applied, Lsn(super.intent_cut));
+  if (has_flag(super, super_flag_base_untrusted)) applied = std::min(applied, facts_.marks.written);
+  facts_.marks.applied = applied;
   facts_.marks.trimmed = Lsn(std::min(super.log_start_lsn - 1, super.applied_lsn));
   facts_.size = BlockCount(super.size_blocks);
   if (facts_.damage == Damage::base_untrusted && !has_flag(super, super_flag_base_untrusted)) {

@@ -63,6 +63,7 @@ inline void crash_through_recovery(Rig rig, std::uint64_t seed, std::uint64_t fi
   rig.disk->stop_after(first_stop);
   const Acknowledged acked = drive(rig, prng, 1500);
   power ? rig.lose_power(prng) : rig.kill(prng);
+  rig.keep_model = true;  // each round finds its own part of it
   const std::unique_ptr<MemDisk> crashed = rig.disk->clone();
   for (std::uint64_t stop = 1; stop < 60; ++stop) {
     SCOPED_TRACE(stop);

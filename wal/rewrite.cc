@@ -1,0 +1,94 @@
+// After an unclean stop: what was read from the log and is not proven durable is written once more.
+//
+// A flush may have failed in the process before, and a flush that follows a failed one proves
+// nothing: what can be read may sit in a cache that no flush hardens any more. The same bytes,
+// written again, are new. A torn one is beyond what is durable, so it is no damage.
+#include <algorithm>
+
+#include "wal/crc32c.h"
+#include "wal/store_impl.h"
+
+namespace seawall::wal {
+namespace {
+
+Error reads_differently(Lsn lsn) {
+  return make_error(Errc::corrupt, "a record reads differently than before", lsn.value());
+}
+
+}  // namespace
+
+bool StoreImpl::is_unknown(Lsn lsn) const {
+  return std::any_of(unknown_.begin(), unknown_.end(),
+                     [lsn](const RecordHeader& header) { return header.lsn == lsn; });
+}
+
+Status StoreImpl::rewrite_unproven() {
+  AlignedBuffer buffer((batch_header_blocks_max + batch_payload_blocks_max) * block_bytes);
+  std::optional<std::uint32_t> last;
+  for (std::uint32_t i = 0; i < log_.batch_count(); ++i) {
+    const BatchPlace& batch = log_.batch(i);
+    if (batch.last_lsn() <= recovered_.durable) continue;
+    const std::uint32_t slot = log_.slot_of(batch.place);
+    const FileId file = log_.slot(slot).file;
+    if (last != slot) {
+      const std::span<std::byte> header = buffer.first(block_bytes);
+      encode_segment(log_.slot(slot).header, options_.incarnation, header);
+      TRY(disk_.write(file, 0, header));
+      last = slot;
+    }
+    const std::span<std::byte> bytes = buffer.first(std::size_t{batch.blocks()} * block_bytes);
+    // A payload that cannot be read stays what it is: unknown.
+    if (!disk_.read(file, log_.offset_of(batch.place), bytes)) continue;
+    TRY(check_batch(batch, bytes));
+    TRY(disk_.write(file, log_.offset_of(batch.place), bytes));
+    TRY(rewrite_extents(batch, bytes));
+  }
+  return ok();
+}
+
+Status StoreImpl::open_batch(const BatchPlace& batch, std::span<const std::byte> bytes,
+                             BatchView& view) const {
+  const SegmentId id = log_.slot(log_.slot_of(batch.place)).header.id;
+  const std::uint32_t block = batch.place % layout_.segment_blocks();
+  const bool same = BatchView::open(bytes, options_.incarnation, &id, block, view) &&
+                    view.first_lsn() == batch.first_lsn && view.blocks() == batch.blocks();
+  return same ? ok() : Status(reads_differently(batch.first_lsn));
+}
+
+// Wrong bytes, brought once by a read, must not become what is there.
+Status StoreImpl::check_batch(const BatchPlace& batch, std::span<const std::byte> bytes) const {
+  BatchView view;
+  TRY(open_batch(batch, bytes, view));
+  BatchView::Record record;
+  for (auto cursor = view.begin(); view.next(cursor, record);) {
+    const bool lost = (record.header.flags & record_flag_lost) != 0;
+    if (!record.extents.empty() || lost || is_unknown(record.header.lsn)) continue;
+    const auto payload = bytes.subspan(std::size_t{record.payload_block} * block_bytes);
+    const bool folded = record.header.lsn <= Lsn(super_.applied_lsn);
+    if (!folded && !blocks_fit(payload, record.crcs)) return reads_differently(record.header.lsn);
+  }
+  return ok();
+}
+
+// The payload of the large writes of a batch.
+Status StoreImpl::rewrite_extents(const BatchPlace& batch, std::span<const std::byte> bytes) {
+  BatchView view;
+  TRY(open_batch(batch, bytes, view));
+  AlignedBuffer extent(layout_.extent_bytes);
+  BatchView::Record record;
+  for (auto cursor = view.begin(); view.next(cursor, record);) {
+    if (is_unknown(record.header.lsn)) continue;
+    std::span<const std::uint32_t> crcs = record.crcs;
+    for (const std::uint32_t number : record.extents) {
+      const std::uint64_t offset = std::uint64_t{number} * layout_.extent_bytes;
+      const auto mine = crcs.first(std::min<std::size_t>(crcs.size(), layout_.extent_blocks()));
+      crcs = crcs.subspan(mine.size());
+      if (!disk_.read(base_file_, offset, extent.span())) continue;
+      if (!blocks_fit(extent.span(), mine)) return reads_differently(record.header.lsn);
+      TRY(disk_.write(base_file_, offset, extent.span()));
+    }
+  }
+  return ok();
+}
+
+}  // namespace seawall::wal
