@@ -254,7 +254,7 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
       super_next_.floor_lsn = recovered_.floor->lsn.value();
     }
   }
-  if (!clean && !MUTANT(M95)) TRY(rewrite_unproven());
+  if (!clean && !broken_ && !MUTANT(M95)) TRY(rewrite_unproven(power_loss));
   TRY(restore_headers());
   TRY(sync_log());
   if (!broken_ && !recovered_.restart) {  // all of it is durable now, what is unknown included

@@ -1,8 +1,9 @@
 // After an unclean stop: what was read from the log and is not proven durable is written once more.
 //
 // A flush may have failed in the process before, and a flush that follows a failed one proves
-// nothing: what can be read may sit in a cache that no flush hardens any more. The same bytes,
-// written again, are new. A torn one is beyond what is durable, so it is no damage.
+// nothing: what can be read may sit in a cache that no flush hardens any more. It may as well be
+// durable without a proof, so nothing is written over it: each segment is copied to a free file,
+// under its own number and version. Both copies are one history; a crash leaves one or both.
 #include <algorithm>
 
 #include "wal/crc32c.h"
@@ -22,26 +23,27 @@ bool StoreImpl::is_unknown(Lsn lsn) const {
                      [lsn](const RecordHeader& header) { return header.lsn == lsn; });
 }
 
-Status StoreImpl::rewrite_unproven() {
+Status StoreImpl::rewrite_unproven(bool power_loss) {
   AlignedBuffer buffer((batch_header_blocks_max + batch_payload_blocks_max) * block_bytes);
-  std::optional<std::uint32_t> last;
+  std::vector<std::uint32_t> clear = recovered_.clear;
+  std::vector<std::uint32_t> copied;
   for (std::uint32_t i = 0; i < log_.batch_count(); ++i) {
     const BatchPlace& batch = log_.batch(i);
     if (batch.last_lsn() <= recovered_.durable) continue;
     const std::uint32_t slot = log_.slot_of(batch.place);
-    const FileId file = log_.slot(slot).file;
-    if (last != slot) {
-      const std::span<std::byte> header = buffer.first(block_bytes);
-      encode_segment(log_.slot(slot).header, options_.incarnation, header);
-      TRY(disk_.write(file, 0, header));
-      last = slot;
-    }
     const std::span<std::byte> bytes = buffer.first(std::size_t{batch.blocks()} * block_bytes);
     // A payload that cannot be read stays what it is: unknown.
-    if (!disk_.read(file, log_.offset_of(batch.place), bytes)) continue;
+    if (!disk_.read(log_.slot(slot).file, log_.offset_of(batch.place), bytes)) continue;
     TRY(check_batch(batch, bytes));
-    TRY(disk_.write(file, log_.offset_of(batch.place), bytes));
-    TRY(rewrite_extents(batch, bytes));
+    if (options_.after_failure) TRY(rewrite_extents(batch, bytes));
+    if (copied.empty() || copied.back() != slot) copied.push_back(slot);
+  }
+  for (const std::uint32_t slot : copied) {
+    TRY_ASSIGN(const std::uint32_t fresh, fresh_slot(clear));
+    TRY(copy_segment(slot, fresh, log_.slot(slot).header, facts_.marks.written));
+    TRY(clear_headers(std::span(&slot, 1)));
+    TRY(load_log(power_loss));
+    clear = recovered_.clear;
   }
   return ok();
 }

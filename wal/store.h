@@ -42,6 +42,9 @@ struct OpenOptions {
   ReplicaId replica;
   Id128<struct BootTag> boot;  // changed boot id + no clean stop = power loss
   ProcessStart process_start;
+  // An earlier Store on this disk failed in this process: large payload that it had not proven
+  // durable is written once more, for a flush that follows a failed one proves nothing about it.
+  bool after_failure = false;
 };
 
 // Told in the order of the log.

@@ -460,7 +460,7 @@ class StoreImpl final : public Store {
   Status clear_headers(std::span<const std::uint32_t> slots);
   Result<std::uint32_t> fresh_slot(std::vector<std::uint32_t>& clear);
   Status sync_log();
-  Status rewrite_unproven();
+  Status rewrite_unproven(bool power_loss);
   Status open_batch(const BatchPlace& batch, std::span<const std::byte> bytes,
                     BatchView& view) const;
   Status check_batch(const BatchPlace& batch, std::span<const std::byte> bytes) const;

@@ -45,6 +45,7 @@ void VolumeHost::begin_opening() {
   options.replica = options_.replica;
   options.boot = options_.boot;
   options.process_start = ProcessStart{options_.process_start.value() + openings_};
+  options.after_failure = openings_ > 0;
   ++openings_;
   wal::Sink& sink = *this;
   shard_.blocking.run(
