@@ -3,6 +3,11 @@
 #include "engine/base/mutant.h"
 
 namespace seawall {
+namespace {
+
+constexpr std::uint64_t unasked = 1ull << 63;  // no read has such a token
+
+}  // namespace
 
 BlockRepair::Job* BlockRepair::find(std::uint64_t id) {
   for (Job& job : jobs_) {
@@ -26,6 +31,16 @@ bool BlockRepair::begin(std::uint64_t token, Lba lba, BlockCount blocks) {
   job.blocks = blocks;
   jobs_.push_back(job);
   return true;
+}
+
+void BlockRepair::begin_unasked(Lba lba, BlockCount blocks) {
+  const std::uint64_t token = unasked | lba.value();
+  std::size_t count = 0;
+  for (const Job& job : jobs_) {
+    if (job.token == token) return;
+    count += job.token >= unasked ? 1 : 0;
+  }
+  if (count < jobs_max / 2) begin(token, lba, blocks);  // readers find room
 }
 
 void BlockRepair::forget(std::uint64_t token) {

@@ -21,10 +21,15 @@ class BlockRepair {
   static constexpr std::size_t jobs_max = 16;
   static constexpr Duration answer_deadline{3'000};
 
-  explicit BlockRepair(Context& context) : context_(context) {}
+  // Jobs are numbered from `first_id` on.
+  explicit BlockRepair(Context& context, std::uint64_t first_id = 1)
+      : context_(context), next_id_(first_id) {}
 
   // False: no room, or everybody has been asked: the read has failed.
   bool begin(std::uint64_t token, Lba lba, BlockCount blocks);
+  // Without a reader: found by a look at all blocks. One job an lba, and at most half of them all;
+  // what finds no room is found again by the next look.
+  void begin_unasked(Lba lba, BlockCount blocks);
   void forget(std::uint64_t token);  // nobody waits for that read any more
   void clear();
 
@@ -67,7 +72,7 @@ class BlockRepair {
 
   Context& context_;
   BoundedVector<Job, jobs_max> jobs_;
-  std::uint64_t next_id_ = 1;
+  std::uint64_t next_id_;
 };
 
 }  // namespace seawall

@@ -73,12 +73,14 @@ struct FlushBase { SessionId session; std::optional<Lsn> since; };
 struct ServeRecord { LinkId link; message::Envelope envelope; RecordHeader header;
                      bool to_primary = false; };
 struct ServeBlocks { LinkId link; message::Envelope envelope; std::uint64_t id = 0; Lba lba;
-                     BlockCount blocks; };
+                     BlockCount blocks; bool to_primary = true; };
 // Payloads of unknown records, or the word that nobody has them; durable. Answered by LogRepaired.
 struct RepairPiece { Lsn lsn; Slot slot = no_slot; };  // no_slot: lost
 struct RepairLog { BoundedVector<RepairPiece, 8> pieces; };
 // Puts each block that fits our own CRC where a bad one is; durable. Answered by BlocksRepaired.
 struct RepairBlocks { std::uint64_t id = 0; Lba lba; BlockCount blocks; Slot slot = no_slot; };
+// The base is given up, durably, and this replica with it: LogFailed follows, then a full rebuild.
+struct DistrustBase {};
 
 // --- clients ---
 struct AttachReply { LinkId link; ClientAttachReply reply; };
@@ -106,7 +108,7 @@ using Command =
                  command::ThawBase, command::PrepareRebuild, command::ReadBaseMap,
                  command::WriteBase, command::FlushBase,
                  command::ServeRecord, command::ServeBlocks, command::RepairLog,
-                 command::RepairBlocks,
+                 command::RepairBlocks, command::DistrustBase,
                  command::AttachReply, command::Complete, command::ReadData, command::DropSlot,
                  command::ReportFence, command::RefuseFence,
                  command::RefuseAssignment, command::Propose, command::RequestFailover,

@@ -268,8 +268,7 @@ constexpr bool is_for_primary =
     std::is_same_v<Words, message::RebuildReady> || std::is_same_v<Words, message::BaseMap> ||
     std::is_same_v<Words, message::BaseAck> ||
     std::is_same_v<Words, message::RebuildComplete> ||
-    std::is_same_v<Words, message::MarkerCleared> ||
-    std::is_same_v<Words, message::BlocksPayload>;
+    std::is_same_v<Words, message::MarkerCleared>;
 
 }  // namespace
 
@@ -361,7 +360,25 @@ void Engine::on(const event::RecordUnknown& event) {
 }
 
 void Engine::on(const event::BlocksRepaired& event) {
-  if (primary_.on()) primary_.on_blocks_repaired(event);
+  if (event.id >= Replica::first_block_repair) {
+    replica_.on_blocks_repaired(event);
+  } else if (primary_.on()) {
+    primary_.on_blocks_repaired(event);
+  }
+}
+
+// Where a column's own entry is bad nothing can be judged by it: the whole base comes anew, from
+// those that count. Without any of them this one goes on, and the blocks are unreadable.
+void Engine::on(const event::BlocksRotten& event) {
+  if (context_.log_failed || context_.removed) return;
+  const bool helped = primary_.on() ? primary_.anybody_counts() : replica_.follows();
+  if (event.map) {
+    if (helped) context_.emit(command::DistrustBase{});
+  } else if (primary_.on()) {
+    primary_.on_blocks_rotten(event);
+  } else {
+    replica_.on_blocks_rotten(event);
+  }
 }
 
 void Engine::on(const event::LostByWord&) {

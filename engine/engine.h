@@ -61,6 +61,7 @@ class Engine {
   void on(const event::LogRepaired& event);
   void on(const event::RecordUnknown& event);
   void on(const event::BlocksRepaired& event);
+  void on(const event::BlocksRotten& event);
   void on(const event::LostByWord& event);
 
   [[nodiscard]] bool stale(const Assignment& assignment);

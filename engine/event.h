@@ -77,6 +77,8 @@ struct LogRepaired { bool ok = false; Damage damage = Damage::none;
                      std::span<const RecordHeader> unknown = {}; };  // what is left of them
 struct RecordUnknown { RecordHeader header; };  // its payload turned out unreadable in a stream
 struct BlocksRepaired { std::uint64_t id = 0; bool any = false; };  // at least one block fitted
+// Found bad here, with or without a reader. `map`: their entries are: no bytes can fit them.
+struct BlocksRotten { Lba lba; BlockCount blocks; bool map = false; };
 struct LostByWord {};  // an operator: what no replica that is there can give is lost
 
 // --- clients ---
@@ -96,6 +98,7 @@ using Event =
                  event::BaseFrozen, event::BaseSent, event::RebuildPrepared,
                  event::BaseMapRead, event::BaseWritten,
                  event::BaseFlushed, event::LogRepaired, event::RecordUnknown,
-                 event::BlocksRepaired, event::LostByWord, event::ClientOpened, event::ClientClosed,
+                 event::BlocksRepaired, event::BlocksRotten,
+                 event::LostByWord, event::ClientOpened, event::ClientClosed,
                  event::ClientAsked, event::ReadDone>;
 }  // namespace seawall

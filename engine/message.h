@@ -174,15 +174,18 @@ struct RecordPayload {
   bool to_primary = false;
   Slot slot = no_slot;
 };
-// Primary to replica: these blocks as they read there. The asker takes what fits its own CRCs.
+// Either side of a session: these blocks as they read there. The asker takes what fits its own
+// CRCs.
 struct FetchBlocks {
   std::uint64_t id = 0;
   Lba lba;
   BlockCount blocks;
+  bool to_primary = false;
 };
 struct BlocksPayload {
   std::uint64_t id = 0;
   Slot slot = no_slot;  // no_slot: unreadable there, too
+  bool to_primary = true;
 };
 
 using PeerMessage =

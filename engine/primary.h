@@ -57,6 +57,9 @@ class Primary {
   void on_log_streamed(const event::LogStreamed& done);
   void on_log_space();
   void on_blocks_repaired(const event::BlocksRepaired& done);
+  void on_blocks_rotten(const event::BlocksRotten& found);
+  // Somebody besides this one holds what it holds, and could go on without it.
+  [[nodiscard]] bool anybody_counts() const;
   void on_base_frozen(const event::BaseFrozen& done);
   void on_base_sent(const event::BaseSent& done);
   void on_refused(const ConfigRefusal& refusal) { membership_.on_refused(refusal); }
@@ -167,6 +170,7 @@ class Primary {
   void on(Peer& peer, const message::MarkerCleared& cleared);
   void on(Peer& peer, const message::FetchRecord& fetch);
   void on(Peer& peer, const message::RecordPayload& answer) { repair_.on_payload(peer.id, answer); }
+  void on(Peer& peer, const message::FetchBlocks& fetch);
   void on(Peer& peer, const message::BlocksPayload& answer);
 
   // primary_convergence.cc

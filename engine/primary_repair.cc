@@ -59,6 +59,26 @@ void Primary::on(Peer& peer, const message::FetchRecord& fetch) {
   context_.emit(command::ServeRecord{*peer.link, envelope_to(peer), fetch.header, false});
 }
 
+void Primary::on(Peer& peer, const message::FetchBlocks& fetch) {
+  const std::uint64_t size = context_.facts.size.value();
+  if (fetch.lba.value() <= size && fetch.blocks.value() <= size - fetch.lba.value()) {
+    context_.emit(command::ServeBlocks{*peer.link, envelope_to(peer), fetch.id, fetch.lba,
+                                       fetch.blocks, false});
+  } else {
+    send(peer, message::BlocksPayload{fetch.id, no_slot, false});
+  }
+}
+
+bool Primary::anybody_counts() const {
+  return std::any_of(peers_.begin(), peers_.end(), [](const Peer& peer) {
+    return peer.eligible() && peer.receives_records();
+  });
+}
+
+void Primary::on_blocks_rotten(const event::BlocksRotten& found) {
+  blocks_.begin_unasked(found.lba, found.blocks);
+}
+
 void Primary::on(Peer& peer, const message::BlocksPayload& answer) {
   blocks_.on_payload(peer.id, answer);
 }

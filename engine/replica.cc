@@ -59,7 +59,15 @@ void Replica::refuse(message::NackReason reason) {
 
 // The primary of this session is asked; what it cannot give, a rebuild brings.
 void Replica::repair() {
-  if (stage_ != ReplicaStage::streaming || repair_.done()) return;
+  if (stage_ != ReplicaStage::streaming) return;
+  while (const std::optional<BlockRepair::Question> question = blocks_.ask(reply_.to)) {
+    send(message::FetchBlocks{question->id, question->lba, question->blocks, true});
+  }
+  ReplicaSet primary;
+  primary.push_back(reply_.to);
+  while (blocks_.hopeless(primary)) {  // what does not fit yet is found again by a later look
+  }
+  if (repair_.done()) return;
   if (repair_.refused_by(reply_.to)) return refuse(message::NackReason::unrepaired);
   while (const RecordHeader* header = repair_.ask(reply_.to)) {
     send(message::FetchRecord{*header, true});
@@ -71,6 +79,17 @@ void Replica::on(const message::FetchRecord& fetch) {
 }
 
 void Replica::on(const message::RecordPayload& answer) { repair_.on_payload(reply_.to, answer); }
+
+void Replica::on(const message::BlocksPayload& answer) { blocks_.on_payload(reply_.to, answer); }
+
+void Replica::on_blocks_rotten(const event::BlocksRotten& found) {
+  if (follows()) blocks_.begin_unasked(found.lba, found.blocks);
+}
+
+void Replica::on_blocks_repaired(const event::BlocksRepaired& done) {
+  const std::optional<BlockRepair::Verdict> verdict = blocks_.on_repaired(done);
+  if (verdict) blocks_.forget(verdict->token);
+}
 
 void Replica::on(const message::FetchBlocks& fetch) {
   const std::uint64_t size = context_.facts.size.value();
@@ -86,6 +105,7 @@ void Replica::on(const message::FetchBlocks& fetch) {
 
 void Replica::end_session() {
   if (stage_ != ReplicaStage::none) repair_.session_over(reply_.to);
+  blocks_.clear();
   stage_ = ReplicaStage::none;
   greeting_.reset();
   barriers_.clear();
@@ -272,7 +292,9 @@ void Replica::on_message(LinkId link, const message::Envelope& envelope,
           if constexpr (requires { this->on(words); }) this->on(words);
         },
         message);
-    if (std::holds_alternative<message::RecordPayload>(message)) slot = no_slot;  // taken over
+    const bool taken_over = std::holds_alternative<message::RecordPayload>(message) ||
+                            std::holds_alternative<message::BlocksPayload>(message);
+    if (taken_over) slot = no_slot;
   }
   context_.drop(slot);
 }

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "engine/attachments.h"
+#include "engine/block_repair.h"
 #include "engine/context.h"
 #include "engine/repair.h"
 
@@ -29,8 +30,13 @@ const char* replica_stage_name(ReplicaStage stage);
 
 class Replica {
  public:
+  static constexpr std::uint64_t first_block_repair = 1ull << 32;  // the primary's come before
+
   Replica(Context& context, Attachments& attachments, Repair& repair)
-      : context_(context), attachments_(attachments), repair_(repair) {}
+      : context_(context),
+        attachments_(attachments),
+        repair_(repair),
+        blocks_(context, first_block_repair) {}
 
   void on_message(LinkId link, const message::Envelope& envelope,
                   const message::PeerMessage& message);
@@ -45,6 +51,8 @@ class Replica {
   void on_base_written(const event::BaseWritten& done);
   void on_base_flushed(const event::BaseFlushed& done);
   void on_marker_cleared(const SessionId& session);
+  void on_blocks_rotten(const event::BlocksRotten& found);
+  void on_blocks_repaired(const event::BlocksRepaired& done);
   // Greets and reports that waited for a promise, a grant or the disk. `wants_rest`: somebody else,
   // too, waits until the log is written to its head.
   void advance(bool wants_rest);
@@ -54,6 +62,8 @@ class Replica {
   void stop();  // removed
 
   [[nodiscard]] ReplicaStage stage() const { return stage_; }
+  // A primary streams to it: there is somebody to ask.
+  [[nodiscard]] bool follows() const { return stage_ == ReplicaStage::streaming; }
   [[nodiscard]] bool log_busy() const { return rewinding_ || preparing_; }
   [[nodiscard]] std::optional<Lsn> told_committed() const { return told_committed_; }
   [[nodiscard]] std::optional<Lsn> told_stable() const { return told_stable_; }
@@ -87,6 +97,7 @@ class Replica {
   void on(const message::FetchRecord& fetch);
   void on(const message::RecordPayload& answer);
   void on(const message::FetchBlocks& fetch);
+  void on(const message::BlocksPayload& answer);
 
   bool admit(LinkId link, const message::Envelope& envelope);
   void accept_greeting();
@@ -115,6 +126,7 @@ class Replica {
   Context& context_;
   Attachments& attachments_;
   Repair& repair_;
+  BlockRepair blocks_;
 
   // The session.
   ReplicaStage stage_ = ReplicaStage::none;

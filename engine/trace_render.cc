@@ -192,6 +192,9 @@ void words(Out& out, const event::LogRepaired& e) {
 void words(Out& out, const event::RecordUnknown& e) {
   out << "RecordUnknown " << Position{e.header.term, e.header.lsn};
 }
+void words(Out& out, const event::BlocksRotten& e) {
+  out << "BlocksRotten lba=" << e.lba.value() << "+" << e.blocks.value() << (e.map ? " map" : "");
+}
 void words(Out& out, const event::BlocksRepaired& e) {
   out << "BlocksRepaired #" << e.id << " any=" << e.any;
 }
@@ -250,6 +253,7 @@ void words(Out& out, const command::RepairLog& c) {
     out << " " << piece.lsn << (piece.slot == no_slot ? "(lost)" : "");
   }
 }
+void words(Out& out, const command::DistrustBase&) { out << "DistrustBase"; }
 void words(Out& out, const command::RepairBlocks& c) {
   out << "RepairBlocks #" << c.id << " lba=" << c.lba.value() << "+" << c.blocks.value();
 }

@@ -399,6 +399,31 @@ std::string Cluster::what_is_not_in_sync(const VolumeClient& volume) const {
   return "no primary of epoch " + std::to_string(record->epoch.value()) + " serves";
 }
 
+void Cluster::ask_scrub() {
+  for (const auto& m : machines_) {
+    if (m->process == nullptr) continue;
+    m->process->host().for_each_replica([](runtime::VolumeHost& host) {
+      if (host.scrub() != nullptr) host.scrub()->ask();
+    });
+  }
+}
+
+// A store that was opened anew since does not know that it was asked.
+std::string Cluster::what_is_not_scrubbed() {
+  std::string text;
+  for (const auto& m : machines_) {
+    if (m->process == nullptr) return "n" + std::to_string(m->number) + " is down";
+    m->process->host().for_each_replica([&](runtime::VolumeHost& host) {
+      runtime::Scrub* scrub = host.scrub();
+      if (scrub != nullptr && scrub->clean_since_asked()) return;
+      if (scrub != nullptr && !scrub->asked()) scrub->ask();
+      text = "replica " + std::to_string(host.replica().value());
+      if (scrub != nullptr) text += " found " + std::to_string(scrub->found());
+    });
+  }
+  return text;
+}
+
 std::vector<ReplicaDisk> Cluster::disks(std::size_t volume) const {
   std::vector<ReplicaDisk> all;
   for (const auto& m : machines_) {

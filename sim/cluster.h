@@ -73,6 +73,9 @@ class Cluster final : public VolumeClient::Machines {
   [[nodiscard]] bool may_doubt(NodeNumber node) const;
   // The disk of this machine holds wrong bytes from now on.
   void disk_damaged(NodeNumber node, bool rots);
+  // Every replica looks at all its blocks; empty once each has found nothing in a whole round.
+  void ask_scrub();
+  std::string what_is_not_scrubbed();
 
   // An operator has the answer to a wish for another configuration.
   void wish_answered(VolumeClient& volume, bool granted);

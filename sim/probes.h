@@ -45,6 +45,9 @@ namespace seawall::sim {
   X(position_lost, rare, "a client was told that data is gone")                   \
   X(client_reborn, common, "a client attached for the second time")               \
   X(half_open, common, "a partition held bytes of a stream")                      \
+  X(rot_found, rare, "a scrub found a block that nobody had asked for")           \
+  X(rot_repaired, rare, "bytes of another replica went where bad ones were")      \
+  X(map_rotten, rare, "a base was given up: entries of its map had rotted")       \
   X(stranger, rare, "a replica opened on a node where nobody placed it")          \
   X(wish_granted, rare, "an operator's change of a configuration was committed")  \
   X(several_volumes, common, "volumes shared machines")

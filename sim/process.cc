@@ -20,6 +20,9 @@ constexpr std::uint64_t pool_bytes = 1ull << 40;
 constexpr std::size_t queue_kib_max = 16 * 1024;
 constexpr std::size_t links_max = 4 * runtime::LinkTable::links_max;  // four volumes at most
 constexpr std::size_t tasks_max = 8192;
+constexpr Duration scrub_pace{2};
+constexpr Duration scrub_first{4'000};
+constexpr Duration scrub_rest{60'000};
 
 runtime::NodeHostOptions host_options(NodeNumber node, std::uint64_t boot, ProcessStart start,
                                       const std::string& address, const Generation* generation) {
@@ -33,6 +36,7 @@ runtime::NodeHostOptions host_options(NodeNumber node, std::uint64_t boot, Proce
   options.boot.hi = node;
   options.boot.lo = boot;
   options.heartbeats = false;  // the edge makes them, as in production
+  options.scrub = {scrub_pace, scrub_first, scrub_rest};
   return options;
 }
 
@@ -132,6 +136,9 @@ class Process::Watcher final : public runtime::StepWatcher {
 
   void before_step(const Core& core, const Event& event) override {
     opening_ = std::holds_alternative<event::Opened>(event);
+    if (std::holds_alternative<event::BlocksRotten>(event)) SOMETIMES(world_.probes, rot_found);
+    const auto* repaired = std::get_if<event::BlocksRepaired>(&event);
+    if (repaired != nullptr && repaired->any) SOMETIMES(world_.probes, rot_repaired);
     before_ = snapshot(core);
     if (!world_.trace.details()) return;
     TraceWriter text(buffer_);
@@ -186,6 +193,8 @@ class Process::Watcher final : public runtime::StepWatcher {
     } else if (const auto* send = std::get_if<command::Send>(&command)) {
       const auto* ask = std::get_if<message::AskBaseMap>(&send->message);
       if (ask != nullptr && ask->from == Lba{0} && ask->since) ++recoveries.deltas;
+    } else if (std::holds_alternative<command::DistrustBase>(command)) {
+      SOMETIMES(probes, map_rotten);
     } else if (std::holds_alternative<command::FreezeBase>(command)) {
       SOMETIMES(probes, frozen_base);
     } else if (std::holds_alternative<command::RefuseFence>(command)) {

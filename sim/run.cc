@@ -229,14 +229,33 @@ class Run {
                                          cluster_.describe());
       return;
     }
-    compare(false);
-    compare(true);
+    scrub("at rest");
+    compare(false, false);
+    compare(true, false);
   }
 
-  void compare(bool without_power) {
-    for (std::size_t i = 0; i < cluster_.volumes(); ++i) {
+  // What rotted without a reader is found and repaired while other copies are good.
+  void scrub(const char* when) {
+    const Micros asked = scheduler_.now();
+    cluster_.ask_scrub();
+    std::string rotten;
+    const auto clean = [&] {
+      rotten = cluster_.what_is_not_scrubbed();
+      return rotten.empty() && cluster_.what_is_not_in_sync().empty() &&
+             cluster_.what_is_not_at_rest().empty();
+    };
+    if (!run_until(clean, asked + options_.converge)) {
+      fail_liveness(std::string("rot that nobody repaired ") + when + ": " + rotten, asked);
+    }
+  }
+
+  // `strict`: whatever rotted was found and repaired; else a disk with rot may still say so.
+  void compare(bool without_power, bool strict) {
+    for (std::size_t i = 0; i < cluster_.volumes() && !verdict_.failed(); ++i) {
       const BlockCount size{cluster_.volume(i).options().workload.volume_blocks};
-      const std::string differ = compare_replicas(cluster_.disks(i), size, without_power);
+      std::vector<ReplicaDisk> disks = cluster_.disks(i);
+      for (ReplicaDisk& disk : disks) disk.rotten = disk.rotten && !strict;
+      const std::string differ = compare_replicas(disks, size, without_power);
       if (differ.empty()) continue;
       verdict_.fail(Failure::safety,
                     "replicas in sync are not equal" +
@@ -261,6 +280,21 @@ class Run {
       return;
     }
     read_back("after the loss of all power");
+    if (verdict_.failed()) return;
+    if (!until_each([](Workload& w, auto done) { w.flush(done); })) {
+      return fail_liveness("no flush after the loss of all power", healed);
+    }
+    const auto at_rest = [&] {
+      return cluster_.what_is_not_in_sync().empty() && cluster_.what_is_not_at_rest().empty();
+    };
+    if (!run_until(at_rest, scheduler_.now() + options_.converge)) {
+      return fail_liveness("not at rest after the loss of all power: " +
+                               cluster_.what_is_not_in_sync() + cluster_.what_is_not_at_rest(),
+                           healed);
+    }
+    scrub("after the loss of all power");
+    compare(false, true);
+    compare(true, true);
   }
 
   // I2, I3 over everything that clients have seen.

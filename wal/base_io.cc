@@ -95,6 +95,7 @@ bool StoreImpl::step_base_read() {
     return false;
   }
   if (page->failed || page->bad_sectors != 0) {
+    map_rotten_ = map_rotten_ || !page->failed;
     end_base_read(page->failed ? Errc::io_error : Errc::corrupt);
     return true;
   }

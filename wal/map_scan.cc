@@ -56,6 +56,7 @@ bool StoreImpl::step_map_read() {
     return false;
   }
   if (page->failed || page->bad_sectors != 0) {
+    map_rotten_ = map_rotten_ || !page->failed;
     end_map_read(page->failed ? Errc::io_error : Errc::corrupt);
     return true;
   }

@@ -150,10 +150,15 @@ bool StoreImpl::fold_page_bad(const MapPage& page, std::uint64_t extent) {
     return true;
   }
   if (page.bad_sectors == 0) return false;
-  // Said in the super block first: the replica comes back with a base that nobody trusts.
+  distrust_base();
+  return true;
+}
+
+// Said in the super block first: the replica comes back with a base that nobody trusts.
+void StoreImpl::distrust_base() {
+  if (untrusted_round_ != 0 || failed_) return;
   set_flag(super_next_, super_flag_base_untrusted, true);
   untrusted_round_ = super_change();
-  return true;
 }
 
 bool StoreImpl::fold_entry(std::uint64_t extent, std::uint32_t first, std::uint32_t blocks) {

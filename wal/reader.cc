@@ -164,6 +164,7 @@ bool StoreImpl::plan_base(ReadContext& context, std::uint64_t lba, std::uint32_t
   }
   const bool rotten = page->failed || ((page->bad_sectors >> map_.sector_of(extent)) & 1) != 0;
   if (rotten) {
+    map_rotten_ = map_rotten_ || !page->failed;
     context.result = page->failed ? Errc::io_error : Errc::corrupt;
     return false;
   }

@@ -102,7 +102,7 @@ struct Recovered {
   std::vector<std::pair<std::uint32_t, SegmentHeader>> rebuilt;  // slots whose header block is bad
   bool broken = false;                // the chain is damaged: no append before rewind or rebuild
   bool restart = false;               // nothing of the log is left: it begins anew behind `applied`
-  bool base_ahead = false;            // a checkpoint that was cut off may have folded records beyond
+  bool base_ahead = false;            // a checkpoint that a crash ended may have folded more
   std::optional<std::uint32_t> tail;  // slot of the segment that holds `end`
   std::uint32_t tail_block = 0;       // first block behind it
   bool copy_tail = false;             // something follows in the tail: a fresh version is due

@@ -39,8 +39,11 @@ Status StoreImpl::rewrite_unproven(bool power_loss) {
     if (copied.empty() || copied.back() != slot) copied.push_back(slot);
   }
   for (const std::uint32_t slot : copied) {
-    TRY_ASSIGN(const std::uint32_t fresh, fresh_slot(clear));
-    TRY(copy_segment(slot, fresh, log_.slot(slot).header, facts_.marks.written));
+    const Result<std::uint32_t> fresh = fresh_slot(clear);
+    // No free file: a log that opens with what a failed flush may have left is better than none.
+    if (!fresh && fresh.error().code == Errc::no_space) return ok();
+    if (!fresh) return fresh.error();
+    TRY(copy_segment(slot, *fresh, log_.slot(slot).header, facts_.marks.written));
     TRY(clear_headers(std::span(&slot, 1)));
     TRY(load_log(power_loss));
     clear = recovered_.clear;

@@ -233,6 +233,11 @@ class Store {
   virtual Result<std::size_t> repair_blocks_blocking(Lba lba,
                                                      std::span<const std::byte> blocks) = 0;
   virtual Status close_blocking(bool clean) = 0;
+
+  // A read has come upon entries of the map that do not verify: no bytes can be judged by them.
+  virtual bool map_is_rotten() const { return false; }
+  // The base is given up: said in the super block, then the store fails and opens as untrusted.
+  virtual void distrust_base() {}
 };
 
 }  // namespace seawall::wal

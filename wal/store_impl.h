@@ -18,6 +18,7 @@
 #include "wal/aligned.h"
 #include "wal/allocator.h"
 #include "wal/index.h"
+#include "wal/lanes.h"
 #include "wal/log_state.h"
 #include "wal/map_cache.h"
 #include "wal/named.h"
@@ -179,46 +180,6 @@ struct FoldState {
   std::int64_t mapped_delta = 0;
 };
 
-inline constexpr std::size_t base_queue_max = 64;
-inline constexpr std::size_t lane_runs_max = 32;  // runs of present blocks in an extent of 64
-
-// One extent on its way from or to the base.
-struct BaseLane {
-  StoreImpl* store = nullptr;
-  std::array<Op, lane_runs_max> ops;
-  std::array<iovec, lane_runs_max> iov{};
-  std::uint32_t running = 0;
-  std::int64_t error = 0;
-  bool busy = false;
-  MapWaiter waiter;
-};
-
-// An extent that the checkpoint may not overwrite, on its way to a fresh one.
-struct ExtentCopy {
-  enum class Stage : std::uint8_t { none, reading, writing, done };
-  Stage stage = Stage::none;
-  std::uint64_t extent = 0;  // of the volume
-  std::uint32_t target = 0;
-  std::uint64_t rest = 0;  // blocks that are copied
-  std::uint32_t from = 0;  // physical, as `target`
-  int attempts = 0;
-  std::array<std::uint32_t, 64> crcs{};  // of `rest`, packed
-  BaseLane lane;
-  AlignedBuffer buffer;
-};
-
-struct BaseFlush {
-  enum class Stage : std::uint8_t { idle, waiting, data, pages, flush, super };
-  Stage stage = Stage::idle;
-  bool make_room = false;  // only pages, to let the lane go on
-  void (*done)(void*, Errc) = nullptr;
-  void* owner = nullptr;
-  bool asked = false;  // flush_base() waits behind queued writes
-  std::uint32_t running = 0;
-  std::uint64_t round = 0;
-  Op data_sync;
-};
-
 class StoreImpl final : public Store {
  public:
   StoreImpl(Disk& disk, const OpenOptions& options, Sink& sink, const Layout& layout);
@@ -254,6 +215,8 @@ class StoreImpl final : public Store {
   void flush_base(void (*done)(void*, Errc), void* owner) override;
   bool idle() const override;
   void quiesce() override { quiescing_ = true; }
+  bool map_is_rotten() const override { return map_rotten_; }
+  void distrust_base() override;
   Status rewind_blocking(Lsn to) override;
   Status prepare_rebuild_blocking(const RebuildMarker& marker, const std::optional<Floor>& floor,
                                   Term cut_term, std::uint64_t cut_chain, const TermTable& terms,
@@ -495,7 +458,7 @@ class StoreImpl final : public Store {
   std::optional<Error> failed_;
   bool failure_told_ = false;
   bool quiescing_ = false;
-  bool closed_ = false;
+  bool closed_ = false, map_rotten_ = false;
   bool broken_ = false;  // the chain is damaged: nothing is appended
   std::vector<RecordHeader> unknown_;  // by lsn; sized at open
   std::optional<Lsn> first_unknown_;   // of those, beyond `applied`: nothing is folded over it

@@ -1,5 +1,6 @@
 #include "node/runtime/base_lane.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -84,6 +85,14 @@ void BaseLane::report(Source& source, bool ok, bool range_done, Lba upto) {
                              source.digest, source.compared, source.map_digest});
 }
 
+// What cannot be sent from here is fetched from others first, and the rebuild begins anew.
+void BaseLane::tell_rot(Errc result, Lba column) {
+  if (result != Errc::corrupt) return;
+  const std::uint64_t left = store_.facts().size.value() - column.value();
+  const BlockCount blocks{std::min<std::uint64_t>(left, 16)};
+  sink_.feed(event::BlocksRotten{column, blocks, store_.map_is_rotten()});
+}
+
 // The next column that differs is read; where our side is not known yet, the map is read on.
 void BaseLane::look_on(Source& source, Instant now) {
   if (source.malformed) return report(source, false, false, source.scanned);
@@ -113,7 +122,10 @@ void BaseLane::look_on(Source& source, Instant now) {
 
 void BaseLane::take_scan(Source& source) {
   source.stage = Stage::wanted;
-  if (source.scan.result != Errc::ok) return report(source, false, false, source.scanned);
+  if (source.scan.result != Errc::ok) {
+    tell_rot(source.scan.result, source.scanned);
+    return report(source, false, false, source.scanned);
+  }
   source.scanned = source.scan.scanned;
   source.at.ours = 0;
   source.compared += source.scan.count;
@@ -173,6 +185,7 @@ void BaseLane::finish_read(Source& source) {
   if (source.op.result != Errc::ok) {
     source.buffer.reset();
     source.turn.end();
+    tell_rot(source.op.result, *source.column);
     return report(source, false, false, *source.column);
   }
   wal::ExtentHeader extent = source.op.header;

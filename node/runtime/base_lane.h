@@ -125,6 +125,7 @@ class BaseLane {
   bool begin_read(Source& source, Instant now);
   void finish_read(Source& source);
   bool queue_column(Source& source, const wal::ExtentHeader& extent);  // false: no memory now
+  void tell_rot(Errc result, Lba column);
   void report(Source& source, bool ok, bool range_done, Lba upto);
   // base_target.cc
   void report_writes();

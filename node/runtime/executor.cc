@@ -21,7 +21,7 @@ constexpr bool touches_store =
     std::is_same_v<T, command::FlushBase> ||
     std::is_same_v<T, command::ReadData> || std::is_same_v<T, command::ServeRecord> ||
     std::is_same_v<T, command::ServeBlocks> || std::is_same_v<T, command::RepairLog> ||
-    std::is_same_v<T, command::RepairBlocks>;
+    std::is_same_v<T, command::RepairBlocks> || std::is_same_v<T, command::DistrustBase>;
 
 }  // namespace
 
@@ -37,6 +37,7 @@ Executor::Executor(Shard& shard, Self self, wal::Store& store, LinkTable& links,
       stream_(shard, links, store, sink),
       base_(shard, links, store, sink),
       repair_(shard, links, store),
+      scrub_(shard, store, sink, self.scrub),
       reads_(std::make_unique<ObjectPool<Read, reads_max>>()) {}
 
 Executor::~Executor() = default;
@@ -274,6 +275,9 @@ void Executor::finish_reads() {
     Read* read = reads_done_.pop_front();
     event::ReadDone event{read->token, read->op.result, no_slot};
     if (read->op.result == Errc::ok) event.slot = read->slot.release();  // lent to the Core
+    if (event.errc == Errc::corrupt && store_.map_is_rotten()) {  // no bytes can repair it
+      sink_.feed(event::BlocksRotten{read->op.lba, read->op.blocks, true});
+    }
     reads_->give_back(read);
     sink_.feed(event);
   }
@@ -311,9 +315,11 @@ void Executor::on(const command::WakeAt& c) {
 void Executor::turn(Instant now) {
   now_ = now;
   finish_reads();
+  scrub_.finish(now);
   turn_exclusive();
   if (closed_) return;
   if (exclusive_ == nullptr) {
+    scrub_.turn(now);
     log_.retry();
     stream_.turn(now);
     base_.turn(now);
@@ -329,7 +335,8 @@ void Executor::turn(Instant now) {
 }
 
 bool Executor::store_rests() const {
-  return reads_->in_use() == 0 && !repair_.reading() && !stream_.reading() && !base_.busy() &&
+  return reads_->in_use() == 0 && !repair_.reading() && !scrub_.reading() &&
+         !stream_.reading() && !base_.busy() &&
          store_.idle();
 }
 
@@ -393,6 +400,7 @@ std::optional<Instant> Executor::wake_at(Instant now) const {
       exclusive_ != nullptr && exclusive_->stage != Exclusive::Stage::quiescing;
   if (!running) at(store_.wake_at());
   if (!reads_done_.empty()) at(now);
+  if (exclusive_ == nullptr) at(scrub_.wake_at(now));
   // Memory and link room come without an event of this volume: look again soon.
   const bool short_of_room = !reads_waiting_.empty() || stream_.waiting() || base_.waiting() ||
                              repair_.waiting() ||

@@ -21,6 +21,7 @@
 #include "node/runtime/log_lane.h"
 #include "node/runtime/peer_dialer.h"
 #include "node/runtime/repair_lane.h"
+#include "node/runtime/scrub.h"
 #include "node/runtime/shard.h"
 #include "node/runtime/stream_lane.h"
 
@@ -34,6 +35,7 @@ class Executor {
   struct Self {
     VolumeId volume;
     ReplicaId replica;
+    ScrubOptions scrub = {};
   };
 
   Executor(Shard& shard, Self self, wal::Store& store, LinkTable& links, PeerDialer& dialer,
@@ -52,6 +54,7 @@ class Executor {
   // A peer or client sends faster than this replica can take it.
   [[nodiscard]] bool log_crowded() const { return log_.crowded(); }
   [[nodiscard]] bool base_crowded() const { return base_.crowded(); }
+  [[nodiscard]] Scrub& scrub() { return scrub_; }
   // The earliest moment at which turn() is wanted besides for events.
   [[nodiscard]] std::optional<Instant> wake_at(Instant now) const;
   // The time of the earliest WakeAt command; cleared when it has come.
@@ -105,6 +108,7 @@ class Executor {
   void on(const command::ServeBlocks& c) { repair_.serve(c); }
   void on(const command::RepairLog& c);
   void on(const command::RepairBlocks& c);
+  void on(const command::DistrustBase&) { store_.distrust_base(); }
   void on(const command::AttachReply& c);
   void on(const command::Complete& c);
   void on(const command::ReadData& c);
@@ -136,6 +140,7 @@ class Executor {
   StreamLane stream_;
   BaseLane base_;
   RepairLane repair_;
+  Scrub scrub_;
   std::unique_ptr<ObjectPool<Read, reads_max>> reads_;
   GrowingRing<Read*> reads_done_{16, reads_max};
   GrowingRing<command::ReadData> reads_waiting_{16, reads_waiting_max};

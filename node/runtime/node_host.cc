@@ -49,6 +49,7 @@ void NodeHost::add_replica(const ReplicaRecord& record) {
   options.process_start = options_.process_start;
   options.boot = options_.boot;
   options.core = options_.core;
+  options.scrub = options_.scrub;
   replica.host =
       std::make_unique<VolumeHost>(shard_, options, directory_.disk(record.replica));
   replica.host->open();

@@ -34,6 +34,7 @@ struct NodeHostOptions {
   ProcessStart process_start;
   Id128<wal::BootTag> boot;
   CoreOptions core;
+  ScrubOptions scrub;
   // Register at start and Heartbeat by timer through the ControlPort. A daemon whose control edge
   // makes these itself says false.
   bool heartbeats = true;

@@ -21,7 +21,7 @@ void RepairLane::answer(const command::ServeRecord& record, message::FetchResult
 }
 
 void RepairLane::answer(const command::ServeBlocks& blocks, Slot slot) {
-  const message::BlocksPayload payload{blocks.id, slot};
+  const message::BlocksPayload payload{blocks.id, slot, blocks.to_primary};
   links_.send(blocks.link, encode(blocks.envelope, payload, shard_.pool, shard_.scratch.meta));
 }
 

@@ -77,7 +77,8 @@ void VolumeHost::on_opened() {
   core_ = std::make_unique<Core>(core_options,
                                  std::span(core_memory_.get(), Core::memory_bytes()));
   executor_ = std::make_unique<Executor>(shard_,
-                                         Executor::Self{options_.volume, options_.replica},
+                                         Executor::Self{options_.volume, options_.replica,
+                                                        options_.scrub},
                                          *store_, links_, dialer_, *this);
   state_ = State::open;
   feed(event::Opened{&store_->facts(), &store_->requests(), store_->unknown()});

@@ -33,6 +33,7 @@ struct VolumeHostOptions {
   ProcessStart process_start;
   Id128<wal::BootTag> boot;
   CoreOptions core;  // `volume` is filled in
+  ScrubOptions scrub;
 };
 
 struct HostCounters {
@@ -89,6 +90,7 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   [[nodiscard]] const HostCounters& counters() const { return counters_; }
   [[nodiscard]] const Core* core() const { return core_.get(); }    // null: not open
   [[nodiscard]] wal::Store* store() { return store_.get(); }
+  [[nodiscard]] Scrub* scrub() { return executor_ ? &executor_->scrub() : nullptr; }
 
   // --- LinkUser ---
   void on_connected(LinkId link) override;

@@ -185,7 +185,6 @@ bool admits(LinkState state, FrameType type) {
     case FrameType::ask_base_map:
     case FrameType::base_blocks:
     case FrameType::base_end:
-    case FrameType::fetch_blocks:
     case FrameType::rebuild_accepted: return state == LinkState::from_primary;
     case FrameType::hello_reply:
     case FrameType::ack:
@@ -196,10 +195,11 @@ bool admits(LinkState state, FrameType type) {
     case FrameType::base_map:
     case FrameType::base_ack:
     case FrameType::rebuild_complete:
-    case FrameType::blocks_payload:
     case FrameType::marker_cleared: return state == LinkState::from_replica;
     case FrameType::nack: return state == LinkState::from_replica;
     case FrameType::fetch_record:
+    case FrameType::fetch_blocks:
+    case FrameType::blocks_payload:
     case FrameType::record_payload:  // either way of a session
       return state == LinkState::from_primary || state == LinkState::from_replica;
     case FrameType::client_read:

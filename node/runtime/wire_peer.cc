@@ -282,10 +282,12 @@ FrameType put(ByteWriter& writer, const FetchBlocks& m) {
   writer.u64(m.id);
   writer.id(m.lba);
   writer.id(m.blocks);
+  writer.boolean(m.to_primary);
   return FrameType::fetch_blocks;
 }
 FrameType put(ByteWriter& writer, const BlocksPayload& m) {
   writer.u64(m.id);
+  writer.boolean(m.to_primary);
   return FrameType::blocks_payload;
 }
 FrameType put(ByteWriter&, const MarkerCleared&) { return FrameType::marker_cleared; }
@@ -469,11 +471,19 @@ RecordPayload get_record_payload(ByteReader& reader, const Frame& frame, const B
   }
   return m;
 }
+BlocksPayload get_blocks_payload(ByteReader& reader, const Frame& frame) {
+  BlocksPayload m;
+  m.id = reader.u64();
+  m.slot = frame.payload;
+  m.to_primary = reader.boolean();
+  return m;
+}
 FetchBlocks get_fetch_blocks(ByteReader& reader) {
   FetchBlocks m;
   m.id = reader.u64();
   m.lba = reader.id<Lba>();
   m.blocks = reader.id<BlockCount>();
+  m.to_primary = reader.boolean();
   const std::uint64_t volume_blocks = limits::volume_bytes_max / limits::block_bytes;
   reader.require(m.lba.value() < volume_blocks);
   reader.require(m.blocks.value() > 0 && m.blocks.value() <= limits::record_blocks_max);
@@ -513,7 +523,7 @@ bool get_message(ByteReader& reader, const Frame& frame, const BufferPool& pool,
     case FrameType::fetch_record: into = get_fetch_record(reader); return true;
     case FrameType::record_payload: into = get_record_payload(reader, frame, pool); return true;
     case FrameType::fetch_blocks: into = get_fetch_blocks(reader); return true;
-    case FrameType::blocks_payload: into = BlocksPayload{reader.u64(), frame.payload}; return true;
+    case FrameType::blocks_payload: into = get_blocks_payload(reader, frame); return true;
     default: return false;
   }
 }

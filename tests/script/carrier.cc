@@ -313,7 +313,7 @@ void Carrier::on(const command::ServeBlocks& c) {
   later("repair", [cluster = &cluster, node = &node, c] {
     Packet packet;
     packet.envelope = c.envelope;
-    packet.message = message::BlocksPayload{c.id, no_slot};
+    packet.message = message::BlocksPayload{c.id, no_slot, c.to_primary};
     if (node->store.readable(c.lba, c.blocks)) packet.payload = node->store.read(c.lba, c.blocks);
     Carrier{*cluster, *node}.send(c.link, std::move(packet));
   });
@@ -338,6 +338,10 @@ void Carrier::on(const command::RepairBlocks& c) {
     const bool any = node->store.repair_blocks(c.lba, content) > 0;
     cluster->step(*node, event::BlocksRepaired{c.id, any});
   });
+}
+
+void Carrier::on(const command::DistrustBase&) {
+  UNREACHABLE("the model's map never rots");
 }
 
 // --- clients ---

@@ -36,6 +36,7 @@ struct Carrier {
   void on(const command::ServeBlocks& c);
   void on(const command::RepairLog& c);
   void on(const command::RepairBlocks& c);
+  void on(const command::DistrustBase& c);
   void on(const command::AttachReply& c);
   void on(const command::Complete& c);
   void on(const command::ReadData& c);

@@ -222,6 +222,12 @@ void Script::fail_next(const Line& line) {
   cluster.node(ReplicaId{line.number_at(1)}).failing.insert(line.word(2));
 }
 
+// rotten NODE at=: a block of the base was found bad without a reader
+void Script::rotten(const Line& line) {
+  cluster.step(cluster.node(ReplicaId{line.number_at(1)}),
+               event::BlocksRotten{Lba{line.number("at", 0)}, BlockCount{1}});
+}
+
 // lost NODE: the operator's word that what no replica there can give is lost
 void Script::lost(const Line& line) {
   cluster.step(cluster.node(ReplicaId{line.number_at(1)}), event::LostByWord{});

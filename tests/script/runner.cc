@@ -189,6 +189,7 @@ const std::map<std::string, Script::Command>& Script::commands() {
       {"checkpoint", &Script::checkpoint},
       {"fail-log", &Script::fail_log},     {"log-space", &Script::log_space},
       {"lost", &Script::lost},             {"damage", &Script::damage},
+      {"rotten", &Script::rotten},
       {"remove", &Script::remove},
       {"status", &Script::status},         {"log", &Script::log},
       {"data", &Script::data},             {"equal", &Script::equal},

@@ -89,6 +89,7 @@ class Script {
   void fail_log(const Line& line);
   void log_space(const Line& line);
   void damage(const Line& line);
+  void rotten(const Line& line);
   void lost(const Line& line);
   void fail_next(const Line& line);
   void remove(const Line& line);

@@ -1,38 +1,10 @@
 // Whole clusters in the simulator: a scenario fixes the faults, a few seeds draw the rest.
 #include <gtest/gtest.h>
 
-#include "sim/batch.h"
-#include "sim/run.h"
+#include "tests/sim/scenario.h"
 
 namespace seawall::sim {
 namespace {
-
-// What a scenario starts from: three nodes, a client of its own, and no fault of any kind.
-RunOptions calm(std::uint64_t seed) {
-  Overrides overrides;
-  overrides.no_faults = true;
-  overrides.nodes = 3;
-  overrides.policy = "quorum";
-  overrides.write_cache = "writeback";
-  RunOptions options = draw_options(seed, overrides);
-  options.client_apart = true;
-  options.more_volumes.clear();
-  options.chaos = 10 * seconds;
-  options.faults.down_max = 2 * seconds;
-  options.faults.cut_max = 4 * seconds;
-  return options;
-}
-
-RunResult run_good(const RunOptions& options) {
-  Trace trace(false);
-  RunResult result = run_seed(options, trace);
-  EXPECT_EQ(result.failure, Failure::none)
-      << "seed " << options.seed << " " << failure_name(result.failure) << ": " << result.text
-      << "\n  " << describe(options);
-  return result;
-}
-
-constexpr std::uint64_t scenario_seeds = 6;
 
 TEST(SimCluster, AnUndisturbedClusterAnswersEverythingWell) {
   for (std::uint64_t seed = 1; seed <= scenario_seeds; ++seed) {

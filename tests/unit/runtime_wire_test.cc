@@ -97,12 +97,12 @@ auto fields(const RecordPayload& m) {
   return std::tie(a, b, c, d);
 }
 auto fields(const FetchBlocks& m) {
-  const auto& [a, b, c] = m;
-  return std::tie(a, b, c);
+  const auto& [a, b, c, d] = m;
+  return std::tie(a, b, c, d);
 }
 auto fields(const BlocksPayload& m) {
-  const auto& [a, b] = m;
-  return std::tie(a, b);
+  const auto& [a, b, c] = m;
+  return std::tie(a, b, c);
 }
 auto fields(const MarkerCleared&) { return std::tuple<>(); }
 auto fields(const Envelope& e) {
@@ -302,8 +302,11 @@ class Draw {
         m.header.payload_digest = digest_crcs(pool_.crcs(m.slot));
         return m;
       }
-      case 25: return FetchBlocks{number(), Lba{prng_.below(1u << 30)}, BlockCount{1 + n % 256}};
-      case 26: return BlocksPayload{number(), prng_.coin() ? payload(1 + n % 4) : no_slot};
+      case 25:
+        return FetchBlocks{number(), Lba{prng_.below(1u << 30)}, BlockCount{1 + n % 256},
+                           prng_.coin()};
+      case 26:
+        return BlocksPayload{number(), prng_.coin() ? payload(1 + n % 4) : no_slot, prng_.coin()};
       default: ADD_FAILURE() << "no such kind"; return MarkerCleared{};
     }
   }
