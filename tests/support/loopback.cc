@@ -18,7 +18,7 @@ bool ManualTimers::fire(Instant now) {
 }
 
 bool QueuedBlocking::run_one() {
-  if (jobs_.empty()) return false;
+  if (held || jobs_.empty()) return false;
   Job job = std::move(jobs_.front());
   jobs_.pop_front();
   job.work();
@@ -211,7 +211,7 @@ Node::Node(LoopbackNetwork& network, const ManualClock& clock, MemDirectory& poo
         options.name = at;
         options.data_address = at;
         options.process_start = ProcessStart{process_start};
-        options.boot = {1, 1};
+        options.boot = {1, directory.boot};
         options.core = core;
         return options;
       }()) {

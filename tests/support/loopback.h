@@ -40,6 +40,7 @@ class ManualTimers final : public runtime::Timers {
 
 class QueuedBlocking final : public runtime::Blocking {
  public:
+  bool held = false;  // what blocks does not begin
   void run(std::function<void()> work, std::function<void()> done) override {
     jobs_.push_back({std::move(work), std::move(done)});
   }
@@ -143,6 +144,7 @@ class MemDirectory final : public runtime::ReplicaDirectory {
   bool run_disks();
   void crash(Prng& prng);
   wal::MemDisk& mem_disk(ReplicaId replica) { return *entries_.at(replica).disk; }
+  std::uint64_t boot = 1;  // of its machine: another one means that the power was gone
 
  private:
   struct Entry {

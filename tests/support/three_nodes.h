@@ -128,7 +128,7 @@ class ThreeNodes : public ::testing::Test {
     a.epoch = Epoch{epoch};
     a.revision = Revision{++revision_};
     a.primary = replica(primary);
-    for (int i = 0; i < count; ++i) {
+    for (int i = 0; i < members_; ++i) {
       a.config.members.push_back(replica(i));
       a.config.in_sync.push_back(replica(i));
       a.endpoints.push_back({replica(i), EndpointVersion{1}});
@@ -187,7 +187,7 @@ class ThreeNodes : public ::testing::Test {
     view.incarnation = incarnation;
     view.attachment = AttachmentId{generation_};
     view.size = volume_size;
-    view.io_timeout_ms = 20'000;
+    view.io_timeout_ms = io_timeout_ms_;
     view.addresses = current_.addresses;
     client_node_ = i;
     attachment_ = node(i).host.attach(
@@ -250,6 +250,8 @@ class ThreeNodes : public ::testing::Test {
 
   CoreOptions core_options_;
   std::uint64_t log_bytes_ = 0;  // 0: the default
+  int members_ = count;          // of an assignment: the first ones
+  std::uint32_t io_timeout_ms_ = 20'000;
   ManualClock clock_;
   LoopbackNetwork network_;
   Prng prng_{1};

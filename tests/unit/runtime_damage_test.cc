@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "node/runtime/reopen.h"
+#include "tests/support/log_batches.h"
 #include "tests/support/three_nodes.h"
-#include "wal/segment.h"
 
 namespace seawall::testing {
 namespace {
@@ -89,33 +89,11 @@ TEST_F(Damage, P143_a_flush_after_a_failed_one_proves_only_what_was_written_agai
   until([&] { return in_sync(0, 1); });
 }
 
-// A batch as it lies on the disk of a replica.
-struct Place {
-  std::string file;
-  std::uint64_t offset = 0;
-  wal::DiskBatch head{};
-};
-
 class Rot : public Damage {
  protected:
   Rot() { log_bytes_ = 1024 * 1024; }
 
-  std::vector<Place> batches(int i) {
-    std::vector<Place> found;
-    for (int slot = 0; slot < 16; ++slot) {
-      const std::string name = "log/" + std::to_string(slot);
-      for (std::uint32_t block = 1; block < 16; ++block) {
-        const auto bytes = disk(i).peek(name, block * 4096, (16 - block) * 4096);
-        wal::BatchView view;
-        if (!wal::BatchView::open(bytes, incarnation, nullptr, block, view)) continue;
-        found.push_back({name, block * 4096ull, view.head()});
-      }
-    }
-    std::sort(found.begin(), found.end(), [](const Place& a, const Place& b) {
-      return a.head.first_lsn < b.head.first_lsn;
-    });
-    return found;
-  }
+  std::vector<Place> batches(int i) { return log_batches(disk(i), incarnation); }
   void restart(int i) {
     start(i);
     settle();
