@@ -56,6 +56,7 @@ struct Assignment {
   ProcessStart winner_start;
   Position winner_position;
   bool after_power_loss = false;
+  bool forced = false;  // by an operator: what the winner gave up, its floor, is let go
   // The configuration that is wanted: the primary brings its newcomers up and proposes it when they
   // count (config_change.h). Its in-sync set is empty: who is in it is known only then.
   std::optional<Configuration> wish;

@@ -211,7 +211,9 @@ const char* Engine::unfit_to_lead(const Assignment& assignment) const {
   if (facts.marker) return "it carries a marker";
   if (facts.damage == Damage::base_untrusted) return "its base is not to be trusted";
   const Position end{facts.last_term, facts.marks.written};
-  if (facts.floor && end < *facts.floor) return "it is below its floor";
+  if (facts.floor && end < *facts.floor && (!assignment.forced || MUTANT(M115))) {
+    return "it is below its floor";
+  }
   if (context_.known_epoch == assignment.epoch && context_.known_primary != facts.replica) {
     return "another primary of this epoch is known";
   }

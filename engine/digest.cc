@@ -15,7 +15,7 @@ void digest_of(Digest& d, const PeerEndpoint& v) { d.add(v.replica, v.version); 
 void digest_of(Digest& d, const AttachmentGrant& v) { d.add(v.attachment); }
 void digest_of(Digest& d, const Assignment& v) {
   d.add(v.epoch, v.revision, v.primary, v.config, v.attachments, v.size, v.winner_start,
-        v.winner_position, v.after_power_loss, v.wish);
+        v.winner_position, v.after_power_loss, v.forced, v.wish);
   d.add_unordered(v.endpoints);
 }
 void digest_of(Digest& d, const TermEntry& v) { d.add(v.term, v.first_lsn, v.chain_before); }

@@ -161,6 +161,7 @@ void write_assignment(const Assignment& in, v1::Assignment& out) {
   out.set_after_power_loss(in.after_power_loss);
   if (in.wish) to_proto(*in.wish, *out.mutable_wish());
   out.set_drains(in.drains);
+  out.set_forced(in.forced);
 }
 
 // Members and newcomers together are bounded, as the primary has one row for each.
@@ -193,6 +194,7 @@ bool read_assignment(const v1::Assignment& in, Assignment& out) {
   out.after_power_loss = in.after_power_loss();
   if (in.has_wish() && !read_wish(in.wish(), out)) return false;
   out.drains = in.drains();
+  out.forced = in.forced();
   return out.size.value() <= limits::volume_bytes_max / limits::block_bytes;
 }
 

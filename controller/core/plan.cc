@@ -314,6 +314,7 @@ control::Assign make_assign(const VolumeRecord& record) {
   assignment.winner_start = record.winner_start;
   assignment.winner_position = record.winner_position;
   assignment.after_power_loss = record.after_power_loss;
+  assignment.forced = record.forced && record.forced->epoch == record.epoch;
   assignment.drains = record.move.has_value();
   assign.volume_name = record.name;
   return assign;

@@ -94,6 +94,7 @@ Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, Replic
     out.winner_position = position_of(winner.store.facts(winner.start));
   }
   out.drains = line.has("drains");
+  out.forced = line.has("forced");
   if (line.has("start")) out.winner_start = ProcessStart{line.number("start", 0)};
   if (line.has("position")) out.winner_position = parse_position(line.options.at("position"));
   cluster.newest = out;
@@ -101,7 +102,7 @@ Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, Replic
 }
 
 // assign EPOCH PRIMARY [to=1,2] [revision=] [in_sync=] [members=] [attachments=] [endpoint=2:2]
-//   [start=] [position=lsn@term] [drains=yes]; process starts count from 101
+//   [start=] [position=lsn@term] [drains=yes] [forced=yes]; process starts count from 101
 void Script::assign(const Line& line) {
   const Assignment assignment =
       make_assignment(line, line.number_at(1), ReplicaId{line.number_at(2)});

@@ -126,6 +126,30 @@ TEST(Force, P76_promises_of_every_replica_that_is_left_out_do_without_the_word) 
   EXPECT_EQ(loss.world.record(loss.volume)->config.members, ReplicaSet{loss.id(loss.left)});
 }
 
+// Nobody may win: what is left is below what it had acknowledged. Forced, it is told so, for as long as
+// that epoch lasts, and lets its floor go.
+TEST(Force, P183_below_its_floor_it_is_told_that_this_is_an_operators_decision) {
+  Loss loss;
+  loss.lose_two();
+  loss.world.expect_loss(loss.volume);
+  ReplicaFacts& facts = loss.world.replica(loss.left, loss.volume).facts;
+  facts.floor = Floor{Term(1), facts.marks.written + LsnCount(7)};
+  const Position kept{facts.last_term, facts.marks.written};
+  loss.world.run(3'000);
+  EXPECT_FALSE(loss.world.is_serving(loss.volume));
+  ASSERT_FALSE(loss.world.ask_and_wait(loss.order({loss.left}, true)).refusal);
+  const auto record = loss.world.record(loss.volume);
+  ASSERT_TRUE(record->forced);
+  EXPECT_EQ(record->forced->kept, kept);
+  EXPECT_TRUE(make_assign(*record).assignment.forced);
+  loss.world.kill(loss.left);
+  loss.world.start(loss.left);
+  ASSERT_TRUE(loss.world.run_until([&] { return loss.world.is_serving(loss.volume); }));
+  EXPECT_GT(loss.world.record(loss.volume)->epoch, record->epoch);
+  EXPECT_FALSE(make_assign(*loss.world.record(loss.volume)).assignment.forced)
+      << "the next epoch is won by the rule";
+}
+
 TEST(Force, P68_those_left_out_return_and_count_for_nothing) {
   Loss loss;
   loss.lose_two();

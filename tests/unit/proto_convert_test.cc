@@ -127,6 +127,7 @@ control::Assign assign() {
   assignment.after_power_loss = true;
   assignment.wish = configuration();
   assignment.drains = true;
+  assignment.forced = true;
   assign.volume_name = "v";
   assign.addresses = addresses();
   return assign;
