@@ -316,8 +316,8 @@ void Primary::advance() {
     pump(peer);
     maybe_prove(peer);
     converge(peer);
-    peer_timers(peer);
   }
+  peer_deadlines();
   set_throttle();
   trim_tape();
   repair();

@@ -113,6 +113,11 @@ class Primary {
     RecordHeader header;
     Slot slot = no_slot;
   };
+  struct Deadline {
+    Instant at;
+    ReplicaId replica;
+    std::optional<SessionEnd> end;  // of its session; none: it is greeted again
+  };
   static constexpr std::uint8_t tight_percent = 50;  // the log wants to be folded from here on
   static constexpr std::size_t tape_max = 256;
   static constexpr std::uint64_t tape_bytes_max = 4 * limits::MiB;
@@ -152,7 +157,8 @@ class Primary {
   void note_in_sync(Peer& peer);
   void note_grant(Peer& peer, Instant echo);
   void progress(Peer& peer, Lsn written, Lsn durable, Lsn applied);
-  void peer_timers(Peer& peer);
+  std::optional<Deadline> deadline_of(Peer& peer);
+  void peer_deadlines();
   void send(Peer& peer, const message::PeerMessage& message);
   [[nodiscard]] message::Envelope envelope_to(const Peer& peer) const;
   [[nodiscard]] SessionId session_id(const Peer& peer) const { return {epoch_, peer.session}; }

@@ -472,30 +472,50 @@ void Primary::maybe_prove(Peer& peer) {
 
 // --- time and space ---
 
-void Primary::peer_timers(Peer& peer) {
+// Of its session, or of its next handshake. What owes nothing makes progress by that.
+std::optional<Primary::Deadline> Primary::deadline_of(Peer& peer) {
   if (!peer.open()) {
-    if (!peer.retry_at || !peer.link) return;
-    if (context_.now >= *peer.retry_at) greet(peer);
-    else context_.want_wake(*peer.retry_at);
-    return;
+    if (!peer.retry_at || !peer.link) return std::nullopt;
+    return Deadline{*peer.retry_at, peer.id};
   }
   const bool starting = peer.state == PeerState::greeting;
-  const Instant silent_at = peer.last_heard + context_.options.suspicion;
   const bool owes_records =
       peer.receives_records() && peer.written.value_or(Lsn{}) < context_.log.head();
   if (!owes_records && peer.state == PeerState::streaming) peer.progress_at = context_.now;
-  Instant due = starting ? peer.deadline : silent_at;
-  SessionEnd end = starting ? SessionEnd::start_deadline : SessionEnd::silent;
+  Deadline due{starting ? peer.deadline : peer.last_heard + context_.options.suspicion, peer.id,
+               starting ? SessionEnd::start_deadline : SessionEnd::silent};
   const Instant progress_due = peer.receives_records()
                                    ? peer.progress_at + context_.options.progress_deadline
                                    : peer.deadline;
   const bool waits = owes_records || (!starting && peer.state != PeerState::streaming);
-  if (waits && progress_due < due) {
-    due = progress_due;
-    end = SessionEnd::progress_deadline;
+  if (waits && progress_due < due.at) {
+    due.at = progress_due;
+    due.end = SessionEnd::progress_deadline;
   }
-  if (context_.now >= due && context_.ticking) close(peer, end);
-  else context_.want_wake(due);
+  return due;
+}
+
+// What is due acts in the order in which it was due, then by replica, however late the tick is.
+// Sessions end on a Tick only: data goes before timers.
+void Primary::peer_deadlines() {
+  BoundedVector<Deadline, limits::peers_max> due;
+  for (Peer& peer : peers_) {
+    const std::optional<Deadline> deadline = deadline_of(peer);
+    if (!deadline) continue;
+    const bool acts = context_.now >= deadline->at &&
+                      (!deadline->end || context_.ticking || MUTANT(M116));
+    if (acts) due.push_back(*deadline);
+    else context_.want_wake(deadline->at);
+  }
+  std::sort(due.begin(), due.end(), [](const Deadline& a, const Deadline& b) {
+    if (MUTANT(M117)) return a.replica < b.replica;
+    return a.at != b.at ? a.at < b.at : a.replica < b.replica;
+  });
+  for (const Deadline& deadline : due) {
+    Peer& peer = *find_peer(deadline.replica);
+    if (deadline.end) close(peer, *deadline.end);
+    else greet(peer);
+  }
 }
 
 // A full log gives up reservations of the absent first, then that of the slowest laggard. A rebuild

@@ -49,6 +49,9 @@ Plan recovery_plan(const PrimaryFacts& primary, const ReplicaFacts& replica) {
   }
 
   const Lsn end = replica.marks.written;
+  if (MUTANT(M31) && end > primary.stable && primary.stable >= replica.marks.applied) {
+    return Plan{PlanKind::rewind, primary.stable, false, "beyond the commit index"};
+  }
   if (MUTANT(M32) && end == primary.log.end) {
     return Plan{PlanKind::attach, end, false, "equal lsn"};
   }
