@@ -116,9 +116,13 @@ class LocalNodeService final : public v1::LocalNode::Service {
                       request->volume(),
                       "it is attached here already, as " + served->device + ", detach it first");
       }
-      response->set_device(served->device);
-      response->set_generation(served->attachment.value());
-      return grpc::Status::OK;
+      AttachRequest again;
+      again.view.volume = served->volume;
+      again.view.attachment = served->attachment;
+      again.socket_path = socket;
+      again.served_already = true;
+      return answer(wait_attach(*daemon_, again, serve_timeout), served->attachment.value(),
+                    *response);
     }
     const auto channel = controller_.channel();
     if (channel == nullptr) return controller_away();
@@ -139,17 +143,9 @@ class LocalNodeService final : public v1::LocalNode::Service {
     wanted.socket_path = socket;
     wanted.export_name = request->export_name();
     const std::optional<Attached> attached = wait_attach(*daemon_, wanted, serve_timeout);
-    if (attached && attached->outcome.ok()) {
-      response->set_device(attached->device);
-      response->set_generation(granted.generation());
-      return grpc::Status::OK;
-    }
-    undo(*stub, *request, granted.generation());
-    if (!attached) {
-      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
-                          "the front end did not start in time");
-    }
-    return grpc::Status(code_of(attached->outcome.code), attached->outcome.message);
+    const grpc::Status begun = answer(attached, granted.generation(), *response);
+    if (!begun.ok()) undo(*stub, *request, granted.generation());
+    return begun;
   }
 
   grpc::Status Detach(grpc::ServerContext* context, const v1::LocalDetachRequest* request,
@@ -214,6 +210,19 @@ class LocalNodeService final : public v1::LocalNode::Service {
   }
 
  private:
+  static grpc::Status answer(const std::optional<Attached>& attached, std::uint64_t generation,
+                             v1::LocalAttachResponse& response) {
+    if (!attached) {
+      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
+                          "the front end did not start in time");
+    }
+    if (!attached->outcome.ok()) {
+      return grpc::Status(code_of(attached->outcome.code), attached->outcome.message);
+    }
+    response.set_device(attached->device);
+    response.set_generation(generation);
+    return grpc::Status::OK;
+  }
   static grpc::Status no_answer() {
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the data plane does not answer");
   }

@@ -30,6 +30,9 @@ struct AttachRequest {
   FrontendKind kind = FrontendKind::nbd;
   std::string socket_path;         // unix socket to serve on; several volumes may share one
   std::string export_name;         // empty: the volume's name
+  // Only if it is served here already, by this generation on this socket: then its socket file is
+  // made anew, should it be gone. Of `view` volume and attachment are asked for, nothing else.
+  bool served_already = false;
 };
 
 struct Outcome {

@@ -156,10 +156,20 @@ Attached Shard::attach(const AttachRequest& request) {
     const Served& served = found->second;
     const bool same = !served.leaving && served.request.socket_path == request.socket_path &&
                       served.request.view.attachment == view.attachment;
-    if (same) return {Outcome{}, served.device};
+    if (same) {
+      if (Status bound = parts_->nbd.bind_again(served.address); !bound) {
+        return {refusal(bound.error().code, "its socket file was removed, and cannot be made anew "
+                                            "at " + request.socket_path + ": " +
+                                                bound.error().what), {}};
+      }
+      return {Outcome{}, served.device};
+    }
     return {refusal(Errc::already_exists,
                     "volume " + view.volume_name + " is attached here already, as " +
                         served.device), {}};
+  }
+  if (request.served_already) {
+    return {refusal(Errc::not_found, "it is not served any more, attach it again"), {}};
   }
   std::unique_ptr<io::AttachmentFile> file;
   if (!options_.attachments.empty()) {

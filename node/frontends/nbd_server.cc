@@ -62,22 +62,38 @@ Status Server::add_export(const std::string& address, const std::string& name,
     return make_error(Errc::invalid_argument, "an export needs a name");
   }
   auto found = doors_.find(address);
-  if (found == doors_.end()) {
-    TRY_ASSIGN(const io::SocketAddress where, io::parse_address(address));
-    if (!where.is_local()) {
-      return make_error(Errc::refused, "NBD is served on a unix socket or loopback only");
-    }
+  if (found != doors_.end()) {
+    TRY(bind_again(address));
+  } else {
     auto door = std::make_unique<Door>();
-    Door* raw = door.get();
-    TRY_ASSIGN(door->listener, io::Listener::create(reactor_, where,
-                                                    [this, raw](int fd) { begin(*raw, fd); }));
-    door->listener->start();
+    TRY_ASSIGN(door->listener, listen(*door, address));
     found = doors_.emplace(address, std::move(door)).first;
   }
   auto exported = std::make_shared<Export>(name, target, pool_);
   if (!found->second->exports.emplace(name, std::move(exported)).second) {
     return make_error(Errc::already_exists, "the socket serves an export of that name");
   }
+  return ok();
+}
+
+Result<std::unique_ptr<io::Listener>> Server::listen(Door& door, const std::string& address) {
+  TRY_ASSIGN(const io::SocketAddress where, io::parse_address(address));
+  if (!where.is_local()) {
+    return make_error(Errc::refused, "NBD is served on a unix socket or loopback only");
+  }
+  TRY_ASSIGN(std::unique_ptr<io::Listener> listener,
+             io::Listener::create(reactor_, where, [this, &door](int fd) { begin(door, fd); }));
+  listener->start();
+  return listener;
+}
+
+Status Server::bind_again(const std::string& address) {
+  const auto found = doors_.find(address);
+  if (found == doors_.end()) return make_error(Errc::not_found, "nothing is served there");
+  Door& door = *found->second;
+  if (door.listener->reachable()) return ok();
+  TRY_ASSIGN(std::unique_ptr<io::Listener> fresh, listen(door, address));
+  door.listener = std::move(fresh);
   return ok();
 }
 

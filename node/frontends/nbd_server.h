@@ -49,6 +49,8 @@ class Server final : private runtime::TimerUser {
   // `address` is unix:PATH or a loopback HOST:PORT.
   Status add_export(const std::string& address, const std::string& name,
                     frontends::BlockTarget& target);
+  // The socket's file was removed or replaced: listens there anew; connections that are open stay.
+  Status bind_again(const std::string& address);
   // `gone` runs in a later pass, once; the target is not touched after it.
   void remove_export(const std::string& address, const std::string& name,
                      std::function<void()> gone);
@@ -67,6 +69,7 @@ class Server final : private runtime::TimerUser {
   struct Door;     // one socket
   struct Leaving;  // an export on its way out
 
+  Result<std::unique_ptr<io::Listener>> listen(Door& door, const std::string& address);
   void begin(Door& door, int fd);
   void ended(Connection& connection);
   // Reads reserve their bytes before they start; false: later, in turn.

@@ -1,8 +1,10 @@
 #include "node/io/listener.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "engine/base/check.h"
 
@@ -11,6 +13,18 @@ namespace {
 
 constexpr Duration kPause{100};
 
+struct FileName {  // which file a path leads to
+  dev_t device = 0;
+  ino_t inode = 0;
+  friend bool operator==(const FileName&, const FileName&) = default;
+};
+
+std::optional<FileName> file_at(const SocketAddress& address) {
+  struct stat found {};
+  if (!address.is_unix() || ::lstat(address.unix_path().c_str(), &found) != 0) return std::nullopt;
+  return FileName{found.st_dev, found.st_ino};
+}
+
 }  // namespace
 
 // Outlives the Listener while the kernel still holds the accept.
@@ -18,7 +32,9 @@ struct Listener::Socket final : runtime::TimerUser {
   Socket(Reactor& loop, int descriptor, const SocketAddress& where, OnAccept user)
       : reactor(loop), fd(descriptor), address(where), on_accept(std::move(user)) {
     op = RingOp{&Socket::on_accepted, this};
+    file = file_at(address);
   }
+  bool holds_its_file() const { return file.has_value() && file_at(address) == file; }
   ~Socket() override {
     reactor.cancel(*this);
     ::close(fd);
@@ -65,6 +81,7 @@ struct Listener::Socket final : runtime::TimerUser {
   Reactor& reactor;
   const int fd;
   const SocketAddress address;
+  std::optional<FileName> file;  // of a unix socket, as it was made
   OnAccept on_accept;
   RingOp op;
   bool armed = false;
@@ -89,7 +106,7 @@ Result<std::unique_ptr<Listener>> Listener::create(Reactor& reactor, const Socke
 Listener::Listener(std::unique_ptr<Socket> socket) : socket_(socket.release()) {}
 
 Listener::~Listener() {
-  if (socket_->address.is_unix()) ::unlink(socket_->address.unix_path().c_str());
+  if (socket_->holds_its_file()) ::unlink(socket_->address.unix_path().c_str());
   socket_->closed = true;
   ::shutdown(socket_->fd, SHUT_RDWR);
   if (socket_->in_callback) return;  // the callback's end deletes it
@@ -107,6 +124,9 @@ void Listener::start() {
 }
 
 const SocketAddress& Listener::address() const { return socket_->address; }
+bool Listener::reachable() const {
+  return !socket_->address.is_unix() || socket_->holds_its_file();
+}
 std::uint64_t Listener::accepted() const { return socket_->accepted; }
 std::uint64_t Listener::refused() const { return socket_->refused; }
 

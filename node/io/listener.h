@@ -2,7 +2,7 @@
 //
 // Life cycle: create() listens, start() accepts, the destructor stops; the pending accept is
 // cancelled and its memory lives until the kernel lets go. A unix socket's file is removed at the
-// end. Thread: the reactor's. Ownership: the user takes each descriptor.
+// end, unless it is another's by then. Thread: the reactor's. Ownership: the user takes each descriptor.
 // Errors: an address in use is Errc::busy at create(); running out of descriptors pauses accepting
 // for a moment and is counted.
 #pragma once
@@ -28,6 +28,9 @@ class Listener {
 
   void start();
   const SocketAddress& address() const;
+  // A client that dials the address comes here: the file of a unix socket is there, and still this
+  // one's.
+  bool reachable() const;
   std::uint64_t accepted() const;
   std::uint64_t refused() const;  // accepts that failed
 

@@ -7,7 +7,7 @@ import os
 import random
 import tempfile
 
-from support import MIB, NBD_PYTHON, SEED, Cluster, expect, need, run, run_program
+from support import MIB, NBD_PYTHON, SEED, Client, Cluster, expect, need, run, run_program
 
 BLOCK = 4096
 
@@ -218,6 +218,40 @@ def test_data_outlives_detach_and_attach_elsewhere():
         uri = cluster.attach("disk", other)
         result = run_program(["qemu-io", "-f", "raw", "-c", "read -P 0x5a 8M 1M", uri])
         expect(result.code == 0 and "failed" not in result.out + result.err, str(result))
+
+
+def test_an_attach_of_what_is_served_makes_a_socket_file_that_is_gone_anew():
+    need("qemu-io")
+    with served() as (cluster, _uri, _scratch):
+        cluster.cli("detach", "disk")
+        uri = cluster.attach("disk", "node-1")
+        socket = uri.partition("socket=")[2]
+        with contextlib.closing(Client(cluster, uri)) as client:
+            client.ask("start")
+            client.wait_progress(100, 30)
+            generation = cluster.volume("disk")["attachments"][0]["generation"]
+            for end in ("removed", "replaced by a file", "left as it is"):
+                if end != "left as it is":
+                    os.unlink(socket)
+                if end == "replaced by a file":
+                    with open(socket, "w", encoding="utf-8") as file:
+                        file.write("not a socket")
+                    refused = cluster.cli("attach", "disk", "--frontend", "nbd", "--socket", socket,
+                                          "--node", "node-1", check=False)
+                    expect(refused.code != 0, "an attach that nobody can connect to was a success")
+                    expect(os.path.isfile(socket), "it removed what is not its own")
+                    os.unlink(socket)
+                expect(cluster.attach("disk", "node-1") == uri, f"another address, {end}")
+                after = cluster.volume("disk")["attachments"]
+                expect([each["generation"] for each in after] == [generation],
+                       f"the attachment that is in use has ended: {after}")
+                result = run_program(["qemu-io", "-f", "raw", "-c", "read 8M 1M", uri])
+                expect(result.code == 0 and "failed" not in result.out + result.err, str(result))
+                client.wait_progress(100, 30)  # on the connection that it had all the time
+            client.ask("stop")
+            client.ask("check")
+        cluster.cli("detach", "disk")
+        expect(not os.path.exists(socket), "the socket file is left behind")
 
 
 if __name__ == "__main__":
