@@ -45,13 +45,14 @@ void add_commands(CLI::App& app, Context& context) {
   add_cluster_start(cluster, context);
   add_cluster_stop(cluster, context);
   add_cluster_down(cluster, context);
-  CLI::App& volume =
-      add_group(app, "volume", "Volumes: create, list, show, change, move, force, delete");
+  CLI::App& volume = add_group(
+      app, "volume", "Volumes: create, list, show, change, move, force, accept-loss, delete");
   add_volume_create(volume, context);
   add_volume_list(volume, context);
   add_volume_show(volume, context);
   add_volume_move(volume, context);
   add_volume_force(volume, context);
+  add_volume_accept_loss(volume, context);
   add_volume_delete(volume, context);
   add_volume_change(volume, context);
   CLI::App& replica = add_group(app, "replica", "Single replicas of a volume: replace, remove");

@@ -50,6 +50,7 @@ void add_volume_list(CLI::App& volume, Context& context);
 void add_volume_show(CLI::App& volume, Context& context);
 void add_volume_move(CLI::App& volume, Context& context);
 void add_volume_force(CLI::App& volume, Context& context);
+void add_volume_accept_loss(CLI::App& volume, Context& context);
 void add_volume_delete(CLI::App& volume, Context& context);
 void add_volume_change(CLI::App& volume, Context& context);
 void add_replica_replace(CLI::App& replica, Context& context);

@@ -250,6 +250,12 @@ void NodeClient::detach(const std::string& volume) {
   impl_->peer.call(*impl_->stub, &pb::LocalNode::Stub::Detach, request, response);
 }
 
+std::uint64_t NodeClient::accept_loss(const pb::LocalAcceptLossRequest& request) {
+  pb::LocalAcceptLossResponse response;
+  impl_->peer.call(*impl_->stub, &pb::LocalNode::Stub::AcceptLoss, request, response);
+  return response.records();
+}
+
 pb::LocalStatusResponse NodeClient::status() {
   pb::LocalStatusResponse response;
   impl_->peer.call(*impl_->stub, &pb::LocalNode::Stub::Status, pb::LocalStatusRequest(), response);

@@ -61,6 +61,8 @@ class NodeClient {
 
   pb::LocalAttachResponse attach(const pb::LocalAttachRequest& request);
   void detach(const std::string& volume);
+  // How many records were missing.
+  std::uint64_t accept_loss(const pb::LocalAcceptLossRequest& request);
   pb::LocalStatusResponse status();
 
  private:

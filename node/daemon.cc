@@ -173,6 +173,16 @@ void Daemon::detach(VolumeId volume, AttachmentId attachment, std::function<void
   }
 }
 
+void Daemon::accept_loss(LossAccepted word, std::function<void(LossOutcome)> done) {
+  auto shared = std::make_shared<std::function<void(LossOutcome)>>(std::move(done));
+  Shard& shard = shard_of(word.volume);
+  if (!shard.post([word = std::move(word), shared](Shard& self) {
+        (*shared)(self.accept_loss(word));
+      })) {
+    (*shared)({{Errc::busy, "this node is overloaded; try again"}});
+  }
+}
+
 void Daemon::status(std::function<void(NodeStatus)> done) {
   // The shards add to one status in turn; the last one answers.
   auto sum = std::make_shared<NodeStatus>();

@@ -40,6 +40,7 @@ class Daemon final : public NodeDaemon {
 
   Status post(const control::ToNode& message) override;
   void attach(AttachRequest request, std::function<void(Attached)> done) override;
+  void accept_loss(LossAccepted word, std::function<void(LossOutcome)> done) override;
   void detach(VolumeId volume, AttachmentId attachment,
               std::function<void(Outcome)> done) override;
   void status(std::function<void(NodeStatus)> done) override;

@@ -35,6 +35,12 @@ std::optional<Outcome> wait_detach(NodeDaemon& daemon, VolumeId volume, Attachme
                            timeout);
 }
 
+std::optional<LossOutcome> wait_accept_loss(NodeDaemon& daemon, LossAccepted word,
+                                            std::chrono::milliseconds timeout) {
+  return wait_for<LossOutcome>(
+      [&](auto done) { daemon.accept_loss(std::move(word), std::move(done)); }, timeout);
+}
+
 void to_proto(const FrontendStatus& in, v1::LocalAttachment& out) {
   out.set_volume(in.volume_name);
   out.set_volume_id(in.volume.to_hex().data());

@@ -18,6 +18,9 @@ std::optional<Attached> wait_attach(NodeDaemon& daemon, AttachRequest request,
 std::optional<Outcome> wait_detach(NodeDaemon& daemon, VolumeId volume, AttachmentId attachment,
                                    std::chrono::milliseconds timeout);
 
+std::optional<LossOutcome> wait_accept_loss(NodeDaemon& daemon, LossAccepted word,
+                                            std::chrono::milliseconds timeout);
+
 void to_proto(const FrontendStatus& in, v1::LocalAttachment& out);
 
 }  // namespace seawall::node

@@ -29,6 +29,7 @@ constexpr milliseconds serve_timeout{15'000};
 constexpr milliseconds drain_timeout{35'000};  // io timeout and a little
 constexpr milliseconds controller_timeout_max{30'000};
 constexpr int threads_max = 32;
+constexpr std::size_t words_max = 200;  // of an operator
 
 grpc::StatusCode code_of(Errc code) {
   switch (code) {
@@ -173,6 +174,30 @@ class LocalNodeService final : public v1::LocalNode::Service {
     const grpc::Status status =
         v1::VolumeService::NewStub(channel)->DetachVolume(&call, ask, &done);
     return status.ok() ? status : pass_on(*context, call, status);
+  }
+
+  grpc::Status AcceptLoss(grpc::ServerContext* context, const v1::LocalAcceptLossRequest* request,
+                          v1::LocalAcceptLossResponse* response) override {
+    for (const auto& [field, text] : {std::pair("who", request->who()),
+                                      std::pair("why", request->why())}) {
+      if (!text.empty() && text.size() <= words_max) continue;
+      return refuse(*context, grpc::StatusCode::INVALID_ARGUMENT, "invalid_argument", field, text,
+                    "give 1 to " + std::to_string(words_max) + " bytes");
+    }
+    const auto status = wait_status(*daemon_, status_timeout);
+    if (!status) return no_answer();
+    for (const ReplicaStatus& each : status->replicas) {
+      if (request->volume_id() != each.volume.to_hex().data()) continue;
+      const auto told = wait_accept_loss(*daemon_, {each.volume, request->who(), request->why()},
+                                         status_timeout);
+      if (!told) return no_answer();
+      if (!told->outcome.ok()) {
+        return grpc::Status(code_of(told->outcome.code), told->outcome.message);
+      }
+      response->set_records(told->records);
+      return grpc::Status::OK;
+    }
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "no replica of that volume is here");
   }
 
   grpc::Status ListAttachments(grpc::ServerContext*, const v1::ListAttachmentsRequest*,

@@ -46,6 +46,16 @@ struct Attached {
   std::string device;              // e.g. nbd+unix:///name?socket=/run/x.sock
 };
 
+struct LossAccepted {
+  VolumeId volume;
+  std::string who, why;            // into this node's log
+};
+
+struct LossOutcome {
+  Outcome outcome;
+  std::uint64_t records = 0;       // that were missing when it was said
+};
+
 struct FrontendStatus {
   VolumeId volume;
   std::string volume_name;
@@ -89,6 +99,8 @@ class NodeDaemon {
   // Ends an attachment: no new requests, what is in flight gets EIO after a bounded drain.
   virtual void detach(VolumeId volume, AttachmentId attachment,
                       std::function<void(Outcome)> done) = 0;
+  // An operator's word to the primary of a volume: what no replica that is there can give is lost.
+  virtual void accept_loss(LossAccepted word, std::function<void(LossOutcome)> done) = 0;
   // The state of all shards, each taken at one moment of its loop.
   virtual void status(std::function<void(NodeStatus)> done) = 0;
 };

@@ -264,6 +264,19 @@ void Shard::detach(VolumeId volume, AttachmentId attachment,
   end_frontend(volume, true);
 }
 
+LossOutcome Shard::accept_loss(const LossAccepted& word) {
+  runtime::VolumeHost* host = parts_->host->find_volume(word.volume);
+  if (host == nullptr || host->core() == nullptr) {
+    return {refusal(Errc::not_found, "no replica of that volume is open here")};
+  }
+  const std::optional<std::uint64_t> records = host->accept_loss();
+  if (!records) return {refusal(Errc::not_primary, "the replica here is not the primary")};
+  if (*records == 0) return {refusal(Errc::refused, "no record is missing, nothing is lost")};
+  spdlog::warn("event=loss_accepted vol={} records={} who=\"{}\" why=\"{}\"",
+               word.volume.to_hex().data(), *records, word.who, word.why);
+  return {Outcome{}, *records};
+}
+
 // The primary says that the generation was detached, while no controller has told this node.
 void Shard::end_detached() {
   std::vector<VolumeId> over;

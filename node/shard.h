@@ -52,6 +52,7 @@ class Shard final : private io::TurnUser, private io::LinkGreeter, private runti
   void take(io::AcceptedLink link);
   Attached attach(const AttachRequest& request);
   void detach(VolumeId volume, AttachmentId attachment, std::function<void(Outcome)> done);
+  LossOutcome accept_loss(const LossAccepted& word);
   void report(NodeStatus& into) const;
 
  private:

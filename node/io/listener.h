@@ -2,9 +2,9 @@
 //
 // Life cycle: create() listens, start() accepts, the destructor stops; the pending accept is
 // cancelled and its memory lives until the kernel lets go. A unix socket's file is removed at the
-// end, unless it is another's by then. Thread: the reactor's. Ownership: the user takes each descriptor.
-// Errors: an address in use is Errc::busy at create(); running out of descriptors pauses accepting
-// for a moment and is counted.
+// end, unless it is another's by then. Thread: the reactor's. Ownership: the user takes each
+// descriptor. Errors: an address in use is Errc::busy at create(); running out of descriptors
+// pauses accepting for a moment and is counted.
 #pragma once
 
 #include <functional>

@@ -272,6 +272,13 @@ void VolumeHost::fence(const FenceRequest& request) {
   }
 }
 
+std::optional<std::uint64_t> VolumeHost::accept_loss() {
+  if (state_ != State::open || !core_->engine().primary().active()) return std::nullopt;
+  const std::uint64_t missing = store_->unknown().size();
+  if (missing > 0) feed(event::LostByWord{});
+  return missing;
+}
+
 void VolumeHost::refuse(const ConfigRefusal& refusal) {
   feed(event::ProposalRefused{refusal});
 }

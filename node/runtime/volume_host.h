@@ -62,6 +62,9 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   void assign(const control::Assign& assign);
   void fence(const FenceRequest& request);
   void refuse(const ConfigRefusal& refusal);
+  // An operator's word to a primary: what no replica that is there can give is lost. How many
+  // records were missing; nullopt: no primary.
+  std::optional<std::uint64_t> accept_loss();
   void remove();  // no longer a member; close() follows
 
   // --- links that somebody else accepted; false: the link is not wanted, close it ---

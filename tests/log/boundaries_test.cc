@@ -1,5 +1,6 @@
-// The edges of the log under everything at once: rolling over, wrapping round the files, trimming with
-// pins, full logs, crashes, power losses and clean reopenings, for more than a hundred segments a seed.
+// The edges of the log under everything at once: rolling over, wrapping round the files, trimming
+// with pins, full logs, crashes, power losses and clean reopenings, for more than a hundred
+// segments a seed.
 #include <gtest/gtest.h>
 
 #include <map>

@@ -1,9 +1,9 @@
-// Disks of older versions: an image that a released writer left must open for ever, and a version that
-// is not known is refused by its number, structure by structure, with nothing touched.
+// Disks of older versions: an image that a released writer left must open for ever, and a version
+// that is not known is refused by its number, structure by structure, with nothing touched.
 //
-// An image is text: a line a page that is not zero, `FILE OFFSET stamp N` where the page is a block of
-// a client, else `FILE OFFSET` and its words that are not zero. SEAWALL_REWRITE=1 writes one that is
-// missing; one that is there is never written again.
+// An image is text: a line a page that is not zero, `FILE OFFSET stamp N` where the page is a block
+// of a client, else `FILE OFFSET` and its words that are not zero. SEAWALL_REWRITE=1 writes one
+// that is missing; one that is there is never written again.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -20,8 +20,8 @@ namespace {
 
 constexpr std::uint64_t image_blocks = 64;
 
-// What the image holds: records folded into the base, records of two terms in the log only, a discard,
-// zeroes, a promise, a floor that was reached, a large record, a clean end.
+// What the image holds: records folded into the base, records of two terms in the log only, a
+// discard, zeroes, a promise, a floor that was reached, a large record, a clean end.
 void write_history(Rig& rig) {
   ASSERT_TRUE(rig.open().has_value());
   ASSERT_TRUE(rig.start_term());
@@ -162,8 +162,8 @@ TEST(WalGolden, F25_the_image_of_every_format_opens_and_holds_what_was_written) 
   }
 }
 
-// The version of a structure is a 16-bit word; the CRC over the structure is made good again, so that
-// nothing but the number speaks against it.
+// The version of a structure is a 16-bit word; the CRC over the structure is made good again, so
+// that nothing but the number speaks against it.
 TEST(WalGolden, F25_versions_before_and_behind_are_refused_by_their_number) {
   for (const std::uint16_t version : {std::uint16_t{0}, std::uint16_t{format_version + 1}}) {
     Rig rig(image_blocks);

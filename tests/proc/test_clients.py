@@ -206,6 +206,14 @@ def test_one_read_at_a_time_of_blocks_never_written_waits_for_no_timer():
         expect(result.code == 0 and result.out.strip() == "ok", str(result))
 
 
+def test_a_loss_that_nobody_has_cannot_be_accepted():
+    with served() as (cluster, _uri, _scratch):
+        words = ["volume", "accept-loss", "disk", "--who", "anna"]
+        expect(cluster.cli(*words, check=False).code == 2, "it wants to know why")
+        refused = cluster.cli(*words, "--why", "two disks are gone", check=False)
+        expect(refused.code == 4 and "nothing is lost" in refused.err, str(refused))
+
+
 def test_data_outlives_detach_and_attach_elsewhere():
     need("qemu-io")
     with served() as (cluster, uri, _scratch):

@@ -1,4 +1,5 @@
-// The batches of a log of 1 MiB as they lie on a MemDisk, oldest first: for tests that tear or rot one.
+// The batches of a log of 1 MiB as they lie on a MemDisk, oldest first: for tests that tear or rot
+// one.
 //
 // Thread: the test's. Errors: what does not verify as a batch is left out.
 #pragma once

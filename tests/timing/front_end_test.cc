@@ -8,8 +8,9 @@
 namespace seawall::testing {
 namespace {
 
-// One write whose primary dies before it answers, and whose next primary dies as well. The same steps
-// at the same times whatever its ioTimeout is, so that the moment of its completion can be aimed at.
+// One write whose primary dies before it answers, and whose next primary dies as well. The same
+// steps at the same times whatever its ioTimeout is, so that the moment of its completion can be
+// aimed at.
 class TwoFailovers final : public ThreeNodes {
  public:
   struct Outcome {

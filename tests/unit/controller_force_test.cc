@@ -126,8 +126,8 @@ TEST(Force, P76_promises_of_every_replica_that_is_left_out_do_without_the_word) 
   EXPECT_EQ(loss.world.record(loss.volume)->config.members, ReplicaSet{loss.id(loss.left)});
 }
 
-// Nobody may win: what is left is below what it had acknowledged. Forced, it is told so, for as long as
-// that epoch lasts, and lets its floor go.
+// Nobody may win: what is left is below what it had acknowledged. Forced, it is told so, for as
+// long as that epoch lasts, and lets its floor go.
 TEST(Force, P183_below_its_floor_it_is_told_that_this_is_an_operators_decision) {
   Loss loss;
   loss.lose_two();

@@ -239,6 +239,32 @@ TEST_F(Unknown, P161_P186_what_nobody_has_is_lost_and_only_its_block) {
   EXPECT_EQ(block_of(healed), 0x55);
 }
 
+TEST_F(Unknown, P186_the_word_of_an_operator_ends_the_waiting_for_one_that_is_away) {
+  begin();
+  EXPECT_EQ(host(0)->accept_loss(), 0u) << "nothing is missing";
+  const auto found = unfolded(1);
+  ASSERT_GE(found.size(), 3u);
+  const Lsn lsn{found[found.size() - 2].head.first_lsn};  // wrote block 10
+  attachment_->stop();
+  until([&] { return attachment_->open() == 0; });
+  for (int i = 0; i < count; ++i) kill(i);
+  rot(0, lsn);
+  rot(1, lsn);
+  restart(0);
+  restart(1);
+  promote(2, 0);
+  pass(3000);
+  EXPECT_FALSE(serves(0)) << "the third may have it";
+  EXPECT_EQ(host(1)->accept_loss(), std::nullopt) << "a replica has no say";
+  EXPECT_EQ(host(0)->accept_loss(), 1u);
+  until([&] { return serves(0) && in_sync(0, 1); });
+  attach_again();
+  EXPECT_EQ(read_block(10).status, ClientStatus::io_error);
+  EXPECT_EQ(read_block(11).status, ClientStatus::ok);
+  ASSERT_EQ(wait(write(10, 1, 0x42)).status, ClientStatus::ok);
+  EXPECT_EQ(block_of(read_block(10)), 0x42);
+}
+
 TEST_F(Unknown, P103_a_stream_goes_on_with_a_record_from_elsewhere) {
   begin();
   kill(2);

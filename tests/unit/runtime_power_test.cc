@@ -1,5 +1,5 @@
-// All nodes lose power at once, and the logs come back as a loyal disk may leave them; and what a node
-// does while its log is still being opened.
+// All nodes lose power at once, and the logs come back as a loyal disk may leave them; and what a
+// node does while its log is still being opened.
 #include <gtest/gtest.h>
 
 #include "engine/promotion.h"
@@ -49,7 +49,8 @@ class Power : public ThreeNodes {
     facts.since_enough = Duration{1'000};
     return decide_promotion(facts);
   }
-  // Ten writes that nobody flushes, each a batch of its own: the first five are torn, the others whole.
+  // Ten writes that nobody flushes, each a batch of its own: the first five are torn, the others
+  // whole.
   void tear_the_tail(int members) {
     begin(members);
     const Lsn flushed = marks(0).written;
@@ -91,7 +92,9 @@ class Power : public ThreeNodes {
     attach_again();
     expect_all(50, 1);
     for (std::uint64_t lba = 60; lba < 70; ++lba) {
-      const Answer answer = wait(submit({ClientOp::read, Lba{lba}, BlockCount{1}, no_slot, false, 0}));
+      const std::uint64_t asked =
+          submit({ClientOp::read, Lba{lba}, BlockCount{1}, no_slot, false, 0});
+      const Answer answer = wait(asked);
       ASSERT_EQ(answer.status, ClientStatus::ok) << "an unflushed block is old, not unreadable";
       EXPECT_EQ(answer.data[17], std::byte{0}) << "what was cut came back";
     }
@@ -105,8 +108,8 @@ TEST_F(Power, P159_of_three_the_unflushed_tail_is_cut_and_the_volume_serves) { t
 
 TEST_F(Power, P159_of_one_the_unflushed_tail_is_cut_and_the_volume_serves) { tear_the_tail(1); }
 
-// The winner is told to lead while its log is being opened: it says nothing to anybody before it knows
-// what it holds and what it has trimmed, and then its plan is a catch-up, not one from zero.
+// The winner is told to lead while its log is being opened: it says nothing to anybody before it
+// knows what it holds and what it has trimmed, and then its plan is a catch-up, not one from zero.
 TEST_F(Power, P96_no_plan_is_made_while_the_own_log_is_being_opened) {
   begin(3);
   for (std::uint8_t round = 0; marks(0).trimmed == Lsn{0}; ++round) {
