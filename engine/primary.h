@@ -117,6 +117,10 @@ class Primary {
     Instant at;
     ReplicaId replica;
     std::optional<SessionEnd> end;  // of its session; none: it is greeted again
+    [[nodiscard]] bool before(const Deadline& other) const {
+      if (MUTANT(M117) || at == other.at) return replica < other.replica;
+      return at < other.at;
+    }
   };
   static constexpr std::uint8_t tight_percent = 50;  // the log wants to be folded from here on
   static constexpr std::size_t tape_max = 256;

@@ -504,13 +504,14 @@ void Primary::peer_deadlines() {
     if (!deadline) continue;
     const bool acts = context_.now >= deadline->at &&
                       (!deadline->end || context_.ticking || MUTANT(M116));
-    if (acts) due.push_back(*deadline);
-    else context_.want_wake(deadline->at);
+    if (!acts) {
+      context_.want_wake(deadline->at);
+      continue;
+    }
+    std::size_t place = due.size();
+    while (place > 0 && deadline->before(due[place - 1])) --place;
+    due.insert_at(place, *deadline);
   }
-  std::sort(due.begin(), due.end(), [](const Deadline& a, const Deadline& b) {
-    if (MUTANT(M117)) return a.replica < b.replica;
-    return a.at != b.at ? a.at < b.at : a.replica < b.replica;
-  });
   for (const Deadline& deadline : due) {
     Peer& peer = *find_peer(deadline.replica);
     if (deadline.end) close(peer, *deadline.end);
