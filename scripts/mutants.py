@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "mutants"
 LIST = ROOT / "tests" / "mutants.txt"
 # From the quickest on; the walks and the simulator last.
-SUITES = ["engine_leaves_test", "twin_test", "script_test", "stream_test",
+SUITES = ["engine_leaves_test", "twin_test", "timing_test", "script_test", "stream_test",
           "controller_failover_test", "runtime_recovery_gate_test", "runtime_cluster_test",
           "log_test", "sim_cluster_test", "chaos_test", "sim"]
 CPU_LIMIT_S = 240
