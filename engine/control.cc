@@ -23,6 +23,7 @@ const char* replica_state_name(ReplicaState state) {
     case ReplicaState::unreachable: return "unreachable";
     case ReplicaState::failed: return "failed";
     case ReplicaState::unknown: return "unknown";
+    case ReplicaState::terminal: return "terminal";
   }
   return "unknown";
 }
@@ -35,6 +36,17 @@ const char* recovery_kind_name(RecoveryKind kind) {
     case RecoveryKind::catch_up: return "catch_up";
     case RecoveryKind::delta: return "delta";
     case RecoveryKind::full: return "full";
+  }
+  return "unknown";
+}
+
+const char* session_phase_name(SessionPhase phase) {
+  switch (phase) {
+    case SessionPhase::none: return "none";
+    case SessionPhase::issued: return "issued";
+    case SessionPhase::running: return "running";
+    case SessionPhase::closing: return "closing";
+    case SessionPhase::closed: return "closed";
   }
   return "unknown";
 }

@@ -11,6 +11,7 @@
 #include "engine/base/facts.h"
 #include "engine/base/ids.h"
 #include "engine/base/limits.h"
+#include "engine/failure_policy.h"
 
 namespace seawall {
 
@@ -29,10 +30,12 @@ struct Configuration {
   friend constexpr bool operator==(const Configuration&, const Configuration&) = default;
 };
 
-// An endpoint is a versioned hint; the address itself stays with the executor.
+// An endpoint is a versioned hint; the address itself stays with the executor. `word` rises when an
+// operator says that a replica that was given up is to be tried again.
 struct PeerEndpoint {
   ReplicaId replica;
   EndpointVersion version;
+  std::uint32_t word = 0;
   friend constexpr bool operator==(const PeerEndpoint&, const PeerEndpoint&) = default;
 };
 
@@ -106,7 +109,17 @@ struct ConfigRefusal {
 
 enum class RecoveryKind : std::uint8_t { none, attach, rewind, catch_up, delta, full };
 enum class ReplicaState : std::uint8_t {
-  in_sync, catching_up, rebuilding, rewinding, proving, unreachable, failed, unknown
+  in_sync, catching_up, rebuilding, rewinding, proving, unreachable, failed, unknown, terminal
+};
+// A session as everybody sees it (protocol.md section 6.3).
+enum class SessionPhase : std::uint8_t { none, issued, running, closing, closed };
+
+// One line of the history of a replica's failures.
+struct FailureStatus {
+  FailureKind kind = FailureKind::stalled;
+  FailureAction action = FailureAction::retry;
+  std::uint32_t nth = 0;  // of its kind
+  Duration ago;           // before this status
 };
 
 // A replica as its primary sees it: projection, never an input.
@@ -118,6 +131,11 @@ struct PeerStatus {
   std::optional<Lsn> written, durable, applied;
   std::uint64_t bytes_total = 0, bytes_left = 0;  // of the recovery under way
   const char* reason = "";                        // static text
+  SessionPhase phase = SessionPhase::none;
+  std::optional<std::uint64_t> lag;  // records that it has not acknowledged
+  Duration lasting;                  // in sync for so long, or missing for so long
+  bool escalated = false;            // its next plan compares everything
+  BoundedVector<FailureStatus, ReplicaFailures::history_max> failures;  // oldest first
 };
 
 enum class Role : std::uint8_t { none, replica, promoting, primary, stepped_down };
@@ -126,6 +144,7 @@ enum class Role : std::uint8_t { none, replica, promoting, primary, stepped_down
 const char* role_name(Role role);
 const char* replica_state_name(ReplicaState state);
 const char* recovery_kind_name(RecoveryKind kind);
+const char* session_phase_name(SessionPhase phase);
 
 // What a heartbeat carries for one replica.
 struct ReplicaStatus {
@@ -142,6 +161,9 @@ struct ReplicaStatus {
   // does, a primary that only the controller has lost is left in peace). Unknown: it cannot say.
   std::optional<bool> grants_primary;
   bool drained = false;  // primary: what Assignment::drains asked for is done, and holds
+  std::uint8_t fill_percent = 0;  // of its log
+  std::uint32_t store_failures = 0;  // of the store here, since they were last forgotten ...
+  bool given_up = false;             // ... and no further opening is tried
   BoundedVector<PeerStatus, limits::members_max> peers;  // primary only
   const char* reason = "";
 };

@@ -11,7 +11,7 @@ void digest_of(Digest& d, const Configuration& v) {
   d.add_unordered(v.in_sync);
   d.add(v.policy, v.min_in_sync, v.write_cache);
 }
-void digest_of(Digest& d, const PeerEndpoint& v) { d.add(v.replica, v.version); }
+void digest_of(Digest& d, const PeerEndpoint& v) { d.add(v.replica, v.version, v.word); }
 void digest_of(Digest& d, const AttachmentGrant& v) { d.add(v.attachment); }
 void digest_of(Digest& d, const Assignment& v) {
   d.add(v.epoch, v.revision, v.primary, v.config, v.attachments, v.size, v.winner_start,
@@ -133,14 +133,21 @@ struct DigestAccess {
     d.word(v.open_.size());
     for (std::size_t i = 0; i < v.open_.size(); ++i) d.add(v.open_[i].id, v.open_[i].target);
   }
+  static void of(Digest& d, const ReplicaFailures& v) {
+    d.add(v.escalation(), v.terminal());
+    for (std::size_t kind = 0; kind < failure_kinds; ++kind) {
+      d.add(v.count(static_cast<FailureKind>(kind)));
+    }
+  }
   static void of(Digest& d, const Peer& v) {
     d.add(v.id, v.endpoint, v.dialled, v.link, v.state, v.session, v.written, v.durable, v.applied,
           v.proved, v.counts, v.floor, v.streaming_from, v.cursor, v.stream_busy, v.stream_upto,
-          v.log_way, v.met, v.head_at_handshake, v.proof_target, v.in_sync, v.escalation, v.fenced,
-          v.failures, v.last_heard, v.deadline, v.progress_at, v.retry_at, v.grant,
+          v.log_way, v.met, v.head_at_handshake, v.proof_target, v.in_sync, v.fenced, v.put_off,
+          v.word, v.last_end, v.last_heard, v.deadline, v.progress_at, v.retry_at, v.grant,
           v.counting_since, v.missing_since, v.flaps, v.plan, v.wants_rate);
     const Convergence& c = v.convergence;
     d.add(c.due_, c.since_, c.from_.sent, c.from_.goal, c.drain_rate_, c.ingest_rate_, c.bad_);
+    of(d, v.failures);
     of(d, v.barriers);
     of(d, v.pin);
     of(d, v.reserve);

@@ -52,6 +52,9 @@ const char* check_peer(const Peer& peer) {
   if (peer.proved && *peer.proved > peer.durable.value_or(Lsn{})) {
     return "I5: proved beyond durable";
   }
+  if (peer.failures.terminal() && (open || peer.link || peer.dialled || peer.reserve.held())) {
+    return "I12: what was given up still costs something";
+  }
   if (!open && (peer.pin.held() || peer.base.freeze.held())) return "I11: a pin without a session";
   return nullptr;
 }

@@ -66,7 +66,8 @@ struct Ack {
 
 enum class NackReason : std::uint8_t { gap = 1, divergence = 2, log_failed = 3, log_full = 4,
                                        stale = 5, refused = 6, wrong_incarnation = 7, marker = 8,
-                                       unrepaired = 9 };  // records that its primary cannot give
+                                       unrepaired = 9,  // records that its primary cannot give
+                                       broken_contract = 10 };  // below trimmed, out of bounds
 struct Nack {
   NackReason reason = NackReason::refused;
   Lsn expected;

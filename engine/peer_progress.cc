@@ -48,7 +48,7 @@ void Peer::become(PeerState next, Instant deadline_at) {
   deadline = deadline_at;
 }
 
-void Peer::end_session(const char* why) {
+void Peer::end_session(SessionEnd end) {
   if (pin.held()) reserve = std::move(pin);
   base = BaseLane{};
   state = PeerState::down;
@@ -64,11 +64,28 @@ void Peer::end_session(const char* why) {
   proof_target.reset();
   in_sync = false;
   convergence.reset();
-  reason = why;
+  last_end = end;
+  reason = session_end_name(end);
+}
+
+SessionPhase Peer::phase() const {
+  switch (state) {
+    case PeerState::down: return last_end ? SessionPhase::closed : SessionPhase::none;
+    case PeerState::greeting: return SessionPhase::issued;
+    case PeerState::clearing: return SessionPhase::closing;
+    case PeerState::streaming:
+      if (in_sync) return SessionPhase::closed;  // well
+      return proof_target ? SessionPhase::closing : SessionPhase::running;
+    case PeerState::rewinding:
+    case PeerState::freezing:
+    case PeerState::preparing:
+    case PeerState::rebuilding: break;
+  }
+  return SessionPhase::running;
 }
 
 void Peer::acknowledge(Lsn upto_written, Lsn upto_durable, Lsn upto_applied, Instant now) {
-  if (!written || upto_written > *written) progress_at = now;
+  if (!written || upto_written > *written || MUTANT(M123)) progress_at = now;
   written = std::max(written.value_or(Lsn{}), upto_written);
   durable = std::max(durable.value_or(Lsn{}), upto_durable);
   applied = std::max(applied.value_or(Lsn{}), upto_applied);

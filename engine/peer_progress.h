@@ -76,11 +76,13 @@ struct Peer {
   Lsn head_at_handshake;
   std::optional<Lsn> proof_target;    // the barrier that shows it in sync
   bool in_sync = false;               // that barrier has been answered
-  Escalation escalation = Escalation::none;  // sticky until a session ends well
   Convergence convergence;            // of the debt of this session
   std::optional<std::uint64_t> wants_rate;  // what its writers are slowed to for it
+  ReplicaFailures failures;           // of this epoch
+  std::uint32_t word = 0;             // of the operator, the newest one that was obeyed
+  std::optional<SessionEnd> last_end;  // of its last session in this epoch
   bool fenced = false;                // it has promised a higher epoch: it never counts again
-  std::uint32_t failures = 0;         // in a row
+  std::uint32_t put_off = 0;          // refusals in a row that are no failures
   const char* reason = "not reached yet";
 
   Instant last_heard;
@@ -96,7 +98,7 @@ struct Peer {
   void become_streaming(Lsn from, Lsn durable_at, bool counting, Instant now);
   void become(PeerState next, Instant deadline_at);
   // Ends the session: pins and freeze go, positions are unknown again.
-  void end_session(const char* why);
+  void end_session(SessionEnd end);
 
   void acknowledge(Lsn upto_written, Lsn upto_durable, Lsn upto_applied, Instant now);
   void note_grant(Instant echo) {
@@ -107,6 +109,7 @@ struct Peer {
     return state == PeerState::streaming || state == PeerState::rebuilding ||
            state == PeerState::clearing;
   }
+  [[nodiscard]] SessionPhase phase() const;
   // What it may count with: lineage verified, no marker, not below its floor.
   [[nodiscard]] bool eligible() const {
     return state == PeerState::streaming && counts && !floor;

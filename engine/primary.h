@@ -149,6 +149,9 @@ class Primary {
   void dial(Peer& peer);
   void greet(Peer& peer);
   void close(Peer& peer, SessionEnd end);
+  void fail(Peer& peer, FailureKind kind);
+  void hang_up(Peer& peer, bool again);
+  void obey_word(Peer& peer, std::uint32_t word);
   void drop_peer(Peer& peer);
   void execute(Peer& peer, const Plan& plan, const ReplicaFacts& facts);
   void start_stream(Peer& peer, Lsn common, const ReplicaFacts& facts);

@@ -35,7 +35,7 @@ void Primary::converge(Peer& peer) {
     case Verdict::wins: break;
     case Verdict::slow: slow_writers(peer); break;
     case Verdict::lost:
-      if (peer.escalation == Escalation::none || MUTANT(M133)) {
+      if (!peer.failures.escalated() || MUTANT(M133)) {
         slow_writers(peer);  // for the delta as well: its log lane has the same writers
         return close(peer, SessionEnd::not_converging);
       }

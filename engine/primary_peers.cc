@@ -33,6 +33,7 @@ SessionEnd end_of(message::NackReason reason) {
     case message::NackReason::wrong_incarnation: return SessionEnd::wrong_incarnation;
     case message::NackReason::marker: return SessionEnd::marker;
     case message::NackReason::unrepaired: return SessionEnd::unrepaired;
+    case message::NackReason::broken_contract: return SessionEnd::broken_contract;
   }
   return SessionEnd::refused;
 }
@@ -88,7 +89,9 @@ void Primary::sync_peers() {
       row = &peers_.push_back(std::move(fresh));
     }
     for (const PeerEndpoint& endpoint : assignment.endpoints) {
-      if (endpoint.replica != member || endpoint.version <= row->endpoint) continue;
+      if (endpoint.replica != member) continue;
+      obey_word(*row, endpoint.word);
+      if (endpoint.version <= row->endpoint) continue;
       if (row->dialled) {
         close(*row, SessionEnd::endpoint_changed);
         context_.emit(command::StopDialling{member});
@@ -96,7 +99,7 @@ void Primary::sync_peers() {
       row->endpoint = endpoint.version;
       row->dialled = false;
     }
-    if (!row->dialled) dial(*row);
+    if (!row->dialled && !row->failures.terminal()) dial(*row);
   }
 }
 
@@ -133,14 +136,17 @@ void Primary::send(Peer& peer, const message::PeerMessage& message) {
 
 void Primary::on_peer_up(ReplicaId id, LinkId link) {
   Peer* peer = find_peer(id);
-  if (peer == nullptr) {
+  if (peer == nullptr || peer->failures.terminal()) {
     context_.emit(command::HangUp{link});
     return;
   }
   if (peer->open()) close(*peer, SessionEnd::superseded);
-  if (peer->link && *peer->link != link) context_.emit(command::HangUp{*peer->link});
+  if (peer->link && *peer->link != link) {
+    context_.emit(command::HangUp{*peer->link});
+    peer->retry_at.reset();  // what was said over the old one is over
+  }
   peer->link = link;
-  if (active()) greet(*peer);
+  if (active() && !peer->retry_at) greet(*peer);
 }
 
 void Primary::on_link_down(LinkId link) {
@@ -158,39 +164,73 @@ void Primary::greet(Peer& peer) {
                             context_.now});
 }
 
-// Ends a session: pins go in this step; what follows is in the table of session.cc.
+// Ends a session: pins go in this step; what follows is in the tables of session.cc and
+// failure_policy.cc.
 void Primary::close(Peer& peer, SessionEnd end) {
-  const SessionRule rule = rule_of(end);
   repair_.session_over(peer.id);
   blocks_.session_over(peer.id);
   if (peer.open()) {
     if (peer.eligible()) peer.missing_since = context_.now;
     const bool lasted = peer.in_sync && context_.now >= peer.counting_since + calm;
-    if (peer.in_sync) peer.flaps = lasted ? 1 : peer.flaps + 1;
-    if (end == SessionEnd::divergence) ++context_.counters.alarms;
+    if (peer.in_sync) {
+      peer.flaps = lasted ? 1 : peer.flaps + 1;
+      peer.failures.in_sync_for(peer.counting_since, context_.now);
+    }
+    if (MUTANT(M124)) peer.failures.session_ended_well();
     journal(peer, PlanStage::ended, end);
-    peer.end_session(session_end_name(end));
+    peer.end_session(end);
     const SpaceRule space = context_.options.generation->catchup_convergence;
     const bool tight = context_.fill_percent >= reserve_dropped_percent;
     if (space == SpaceRule::absent_at_once || (space == SpaceRule::by_need && tight)) {
       peer.reserve.release();
     }
   }
-  peer.escalation = std::max(peer.escalation, rule.escalate);
   if (end != SessionEnd::not_converging) peer.wants_rate.reset();
   else peer.reserve.release();
+  if (const std::optional<FailureKind> kind = failure_of(end)) return fail(peer, *kind);
+  const EndRule rule = rule_of(end);
   if (rule.alarm) ++context_.counters.alarms;
-  if (rule.hang_up && peer.link) {
-    context_.emit(command::HangUp{*peer.link});
-    peer.link.reset();
-    if (end != SessionEnd::epoch_over && end != SessionEnd::endpoint_changed) dial(peer);
+  if (rule.hang_up) {
+    hang_up(peer, end != SessionEnd::epoch_over && end != SessionEnd::endpoint_changed);
   }
-  if (!peer.link) return;
-  if (rule.wait.is_zero()) return;
-  const std::uint32_t doublings = std::min(peer.failures, 10u);
-  ++peer.failures;
+  if (!peer.link || rule.pause.is_zero()) return;
+  const std::uint32_t doublings = std::min(peer.put_off, 10u);
+  ++peer.put_off;
   peer.retry_at =
-      context_.now + std::min(wait_max, Duration{rule.wait.value() << doublings});
+      context_.now + std::min(wait_max, Duration{rule.pause.value() << doublings});
+}
+
+// A terminal replica costs nothing any more: no link, no reservation, no timer.
+void Primary::fail(Peer& peer, FailureKind kind) {
+  const FailureNote failure = peer.failures.note(kind, context_.now);
+  const FailureRule& rule = rule_of(kind);
+  if (rule.alarm) ++context_.counters.alarms;
+  if (peer.failures.terminal() && !MUTANT(M126)) {
+    hang_up(peer, false);
+    peer.reserve.release();
+    peer.retry_at.reset();
+    peer.wants_rate.reset();
+    if (peer.dialled) context_.emit(command::StopDialling{peer.id});
+    peer.dialled = false;
+    return;
+  }
+  if (rule.hang_up) hang_up(peer, true);
+  peer.retry_at = context_.now + pause_of(kind, failure.nth);
+}
+
+void Primary::hang_up(Peer& peer, bool again) {
+  if (!peer.link) return;
+  context_.emit(command::HangUp{*peer.link});
+  peer.link.reset();
+  if (again) dial(peer);
+}
+
+// An operator says that it is to be tried again: what it has cost so far is forgotten.
+void Primary::obey_word(Peer& peer, std::uint32_t word) {
+  if (word <= peer.word) return;
+  peer.word = word;
+  peer.failures.forget();
+  if (peer.retry_at) peer.retry_at = context_.now;
 }
 
 // The open session that a message of (envelope, link) belongs to, if any.
@@ -241,6 +281,7 @@ void Primary::on(Peer& peer, const message::HelloReply& reply) {
   own.trimmed = context_.facts.marks.trimmed;
   own.stable = context_.fold_limit;
   const Generation& generation = *context_.options.generation;
+  if (reply.facts->size < context_.facts.size) return close(peer, SessionEnd::misfit);
   const Acquaintance known{peer.met.has_value(), peer.met != reply.facts->process_start};
   peer.met = reply.facts->process_start;
   Plan plan = generation.recoverability.plan(own, *reply.facts, known);
@@ -248,7 +289,8 @@ void Primary::on(Peer& peer, const message::HelloReply& reply) {
   if (plan.kind == PlanKind::catch_up && peer.log_way == LogWay::none) {
     plan = Plan{PlanKind::full, Lsn{}, false, "may not catch up"};
   }
-  plan = escalated(plan, peer.escalation, *reply.facts, generation.recoverability.verifies_lineage);
+  plan = escalated(plan, peer.failures.escalation(), *reply.facts,
+                   generation.recoverability.verifies_lineage);
   if (plan.alarm) ++context_.counters.alarms;
   execute(peer, plan, *reply.facts);
 }
@@ -258,7 +300,9 @@ void Primary::execute(Peer& peer, const Plan& plan, const ReplicaFacts& facts) {
   peer.reason = plan.reason;
   journal_plan(peer, plan, facts);
   switch (plan.kind) {
-    case PlanKind::refuse: close(peer, SessionEnd::wrong_incarnation); return;
+    case PlanKind::refuse:
+      close(peer, plan.alarm ? SessionEnd::wrong_incarnation : SessionEnd::stale);
+      return;
     case PlanKind::attach:
       start_stream(peer, plan.common, facts);
       if (context_.options.generation->recoverability.attach_is_in_sync) note_in_sync(peer);
@@ -368,8 +412,8 @@ void Primary::on(Peer& peer, const message::BarrierDone& done) {
 
 void Primary::note_in_sync(Peer& peer) {
   peer.in_sync = true;
-  peer.escalation = Escalation::none;
-  peer.failures = 0;
+  peer.failures.session_ended_well();
+  peer.put_off = 0;
   peer.counting_since = context_.now;
   peer.reason = "";
   if (peer.log_way == LogWay::reserved) return;  // since its plan was made
@@ -450,7 +494,8 @@ void Primary::on_log_streamed(const event::LogStreamed& done) {
     return;
   }
   if (!done.ok) {
-    close(*peer, SessionEnd::log_unreadable);
+    const bool gone = peer->cursor <= context_.facts.marks.trimmed;
+    close(*peer, gone ? SessionEnd::trimmed : SessionEnd::log_unreadable);
     return;
   }
   CHECK_MSG(done.upto <= peer->stream_upto, "streamed more than was asked for");
@@ -490,7 +535,7 @@ std::optional<Primary::Deadline> Primary::deadline_of(Peer& peer) {
   const bool waits = owes_records || (!starting && peer.state != PeerState::streaming);
   if (waits && progress_due < due.at) {
     due.at = progress_due;
-    due.end = SessionEnd::progress_deadline;
+    due.end = SessionEnd::stalled;
   }
   return due;
 }

@@ -5,9 +5,9 @@
 #include "engine/engine.h"
 
 namespace seawall {
-namespace {
 
-ReplicaState state_of(const Peer& peer) {
+ReplicaState replica_state(const Peer& peer) {
+  if (peer.failures.terminal()) return ReplicaState::terminal;
   switch (peer.state) {
     case PeerState::down: return ReplicaState::unreachable;
     case PeerState::greeting: return ReplicaState::unknown;
@@ -22,8 +22,10 @@ ReplicaState state_of(const Peer& peer) {
   return peer.proof_target ? ReplicaState::proving : ReplicaState::catching_up;
 }
 
+namespace {
+
 RecoveryKind kind_of(const Peer& peer) {
-  switch (state_of(peer)) {
+  switch (replica_state(peer)) {
     case ReplicaState::rewinding: return RecoveryKind::rewind;
     case ReplicaState::rebuilding:
       return peer.base.since ? RecoveryKind::delta : RecoveryKind::full;
@@ -32,22 +34,31 @@ RecoveryKind kind_of(const Peer& peer) {
     case ReplicaState::in_sync:
     case ReplicaState::unreachable:
     case ReplicaState::failed:
+    case ReplicaState::terminal:
     case ReplicaState::unknown: return RecoveryKind::none;
   }
   return RecoveryKind::none;
 }
 
-PeerStatus status_of(const Engine& engine, const Peer& peer) {
+PeerStatus status_of(const Engine& engine, const Peer& peer, Instant now) {
   const Context& context = engine.context();
   PeerStatus status;
   status.replica = peer.id;
-  status.state = state_of(peer);
+  status.state = replica_state(peer);
   status.kind = kind_of(peer);
   if (peer.open()) status.session = SessionId{engine.primary().epoch(), peer.session};
   status.written = peer.written;
   status.durable = peer.durable;
   status.applied = peer.applied;
   status.reason = peer.reason;
+  status.phase = peer.phase();
+  if (peer.written) status.lag = (context.log.head() - *peer.written).value();
+  const Instant since = peer.in_sync ? peer.counting_since : peer.missing_since;
+  if (now > since) status.lasting = now - since;
+  status.escalated = peer.failures.escalated();
+  for (const FailureNote& note : peer.failures.history()) {
+    status.failures.push_back({note.kind, note.action, note.nth, now - note.at});
+  }
   if (status.state == ReplicaState::rebuilding) {
     // Of the volume: compared and, where they differed, written over there.
     const std::uint64_t size = context.facts.size.value();
@@ -82,11 +93,14 @@ ReplicaStatus project(const Engine& engine, Instant now) {
   status.stable = primary.on() ? primary.stable() : engine.replica().told_stable();
   status.log_failed = context.log_failed;
   status.drained = primary.drained();
+  status.fill_percent = context.fill_percent;
   if (!primary.on() && context.granted_epoch) {
     status.grants_primary =
         *context.granted_epoch == context.known_epoch && now < context.granted_until;
   }
-  for (const Peer& peer : primary.peers()) status.peers.push_back(status_of(engine, peer));
+  for (const Peer& peer : primary.peers()) {
+    status.peers.push_back(status_of(engine, peer, now));
+  }
   status.reason = engine.reason();
   return status;
 }

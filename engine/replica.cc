@@ -402,7 +402,7 @@ void Replica::take_record(const message::Append& append) {
   const bool lost = (header.flags & record_flag_lost) != 0;  // travels without its payload
   if (!inside || (has_payload(header) && !lost) != (append.slot != no_slot)) {
     ++context_.counters.alarms;
-    refuse(message::NackReason::refused);
+    refuse(message::NackReason::broken_contract);
     return;
   }
   if (context_.log.full(context_.facts)) {
@@ -425,7 +425,8 @@ void Replica::judge_known_record(const message::Append& append) {
   }
   if (!equal && !MUTANT(M42)) {
     ++context_.counters.alarms;
-    refuse(message::NackReason::divergence);
+    const bool trimmed = recent == nullptr && lsn <= context_.facts.marks.trimmed;
+    refuse(trimmed ? message::NackReason::broken_contract : message::NackReason::divergence);
     return;
   }
   ++context_.counters.duplicates;

@@ -2,36 +2,49 @@
 
 namespace seawall {
 
-SessionRule rule_of(SessionEnd end) {
+std::optional<FailureKind> failure_of(SessionEnd end) {
   switch (end) {
-    case SessionEnd::epoch_over: return {.hang_up = true};
-    case SessionEnd::superseded: return {};
-    case SessionEnd::transport: return {};
-    case SessionEnd::endpoint_changed: return {.hang_up = true};
-    case SessionEnd::silent: return {.hang_up = true};
-    case SessionEnd::start_deadline: return {.hang_up = true};
-    case SessionEnd::progress_deadline: return {.hang_up = true};
-    case SessionEnd::gap: return {.wait = Duration{10}};
-    case SessionEnd::divergence: return {.wait = Duration{10}};
-    case SessionEnd::rewound: return {};
-    case SessionEnd::log_failed: return {.wait = Duration{2'000}};
-    case SessionEnd::log_full: return {.wait = Duration{500}};
-    case SessionEnd::stale: return {.wait = Duration{50}};
-    case SessionEnd::refused: return {.wait = Duration{200}};
-    case SessionEnd::wrong_incarnation: return {.alarm = true, .wait = Duration{10'000}};
-    case SessionEnd::marker: return {.wait = Duration{10}};
-    case SessionEnd::unrepaired: return {.escalate = Escalation::full, .wait = Duration{10}};
-    case SessionEnd::log_unreadable:
-      return {.escalate = Escalation::delta, .wait = Duration{10}};
-    case SessionEnd::base_failed:
-      return {.escalate = Escalation::full, .wait = Duration{1'000}};
-    case SessionEnd::not_equal:
-      return {.escalate = Escalation::full, .alarm = true, .wait = Duration{1'000}};
-    case SessionEnd::not_converging:
-    case SessionEnd::log_given_up:
-      return {.escalate = Escalation::delta, .wait = Duration{100}};
+    case SessionEnd::epoch_over:
+    case SessionEnd::superseded:
+    case SessionEnd::transport:
+    case SessionEnd::endpoint_changed:
+    case SessionEnd::silent:
+    case SessionEnd::start_deadline:
+    case SessionEnd::rewound:
+    case SessionEnd::stale:
+    case SessionEnd::refused:
+    case SessionEnd::wrong_incarnation: break;
+    case SessionEnd::stalled: return FailureKind::stalled;
+    case SessionEnd::gap: return FailureKind::gap;
+    case SessionEnd::divergence: return FailureKind::divergence;
+    case SessionEnd::marker: return FailureKind::marker;
+    case SessionEnd::log_failed: return FailureKind::log_failed;
+    case SessionEnd::log_full: return FailureKind::log_full;
+    case SessionEnd::broken_contract: return FailureKind::broken_contract;
+    case SessionEnd::unrepaired: return FailureKind::unrepaired;
+    case SessionEnd::trimmed: return FailureKind::trimmed;
+    case SessionEnd::log_unreadable: return FailureKind::log_unreadable;
+    case SessionEnd::base_failed: return FailureKind::base_failed;
+    case SessionEnd::not_equal: return FailureKind::not_equal;
+    case SessionEnd::misfit: return FailureKind::misfit;
+    case SessionEnd::not_converging: return FailureKind::not_converging;
+    case SessionEnd::log_given_up: return FailureKind::log_given_up;
   }
-  return {};
+  if (MUTANT(M121) && end == SessionEnd::transport) return FailureKind::stalled;
+  return std::nullopt;
+}
+
+EndRule rule_of(SessionEnd end) {
+  switch (end) {
+    case SessionEnd::epoch_over:
+    case SessionEnd::endpoint_changed:
+    case SessionEnd::silent:
+    case SessionEnd::start_deadline: return {.hang_up = true};
+    case SessionEnd::stale: return {.pause = Duration{50}};
+    case SessionEnd::refused: return {.pause = Duration{200}};
+    case SessionEnd::wrong_incarnation: return {.alarm = true, .pause = Duration{10'000}};
+    default: return {};
+  }
 }
 
 const char* session_end_name(SessionEnd end) {
@@ -42,20 +55,23 @@ const char* session_end_name(SessionEnd end) {
     case SessionEnd::endpoint_changed: return "endpoint changed";
     case SessionEnd::silent: return "silent";
     case SessionEnd::start_deadline: return "did not start in time";
-    case SessionEnd::progress_deadline: return "no progress";
-    case SessionEnd::gap: return "gap in the stream";
-    case SessionEnd::divergence: return "divergent";
     case SessionEnd::rewound: return "rewound";
-    case SessionEnd::log_failed: return "its log failed";
-    case SessionEnd::log_full: return "its log is full";
     case SessionEnd::stale: return "refused as stale";
     case SessionEnd::refused: return "refused";
     case SessionEnd::wrong_incarnation: return "another incarnation";
+    case SessionEnd::stalled: return "no progress";
+    case SessionEnd::gap: return "gap in the stream";
+    case SessionEnd::divergence: return "divergent";
     case SessionEnd::marker: return "carries a marker";
+    case SessionEnd::log_failed: return "its log failed";
+    case SessionEnd::log_full: return "its log is full";
+    case SessionEnd::broken_contract: return "broken contract";
     case SessionEnd::unrepaired: return "records without payload";
+    case SessionEnd::trimmed: return "what it lacks is trimmed";
     case SessionEnd::log_unreadable: return "log not readable here";
     case SessionEnd::base_failed: return "base not readable here";
     case SessionEnd::not_equal: return "rebuild not equal";
+    case SessionEnd::misfit: return "smaller than the volume";
     case SessionEnd::not_converging: return "its writers are faster than its catch-up";
     case SessionEnd::log_given_up: return "its place in the log was given up";
   }

@@ -2,14 +2,16 @@
 //
 // A session is one attempt of a primary to make one replica part of its epoch: (epoch, counter).
 // Its pins are move-only handles: the end of the session, however it comes, releases them in that
-// step. Failure kinds are typed and drive one small table. Thread: the Core's.
+// step. An end that is a failure has a kind (failure_policy.h). Thread: the Core's.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "engine/base/mutant.h"
 #include "engine/context.h"
+#include "engine/failure_policy.h"
 
 namespace seawall {
 
@@ -92,42 +94,45 @@ class BaseFreeze {
   SessionId session_;
 };
 
-// Why a session ended.
+// Why a session ended: what is no failure first, then one value for each kind of failure.
 enum class SessionEnd : std::uint8_t {
   epoch_over,          // role, epoch or membership ended
   superseded,          // a new link of the same replica
   transport,           // reachability, not a failure
   endpoint_changed,
   silent,              // nothing heard for the suspicion time
-  start_deadline,
-  progress_deadline,
+  start_deadline,      // nothing heard at all
+  rewound,             // as planned: a new handshake follows
+  stale,               // it is in a newer epoch or session
+  refused,             // not now: its controller has not told it of this epoch yet
+  wrong_incarnation,   // somebody else answers at its address
+  stalled,             // no progress until the deadline
   gap,
   divergence,
-  rewound,             // as planned: a new handshake follows
+  marker,
   log_failed,
   log_full,
-  stale,
-  refused,
-  wrong_incarnation,
-  marker,
+  broken_contract,
   unrepaired,          // it lacks payloads that its primary cannot give
-  log_unreadable,      // a record that the stream owes is trimmed or cannot be read here
+  trimmed,             // a record that the stream owes is gone from the log
+  log_unreadable,      // a record that the stream owes cannot be read here
   base_failed,
   not_equal,           // count or digest of a rebuild differ
-  not_converging,      // its writers outran the catch-up: the next plan is a delta
-  log_given_up,        // its place in the log was wanted for its writers: the same
+  misfit,              // it is smaller than the volume
+  not_converging,      // its writers outran the catch-up
+  log_given_up,        // its place in the log was wanted for its writers
 };
-
-// The least that the next plan compares, until a session ends well.
-enum class Escalation : std::uint8_t { none, delta, full };
-
-struct SessionRule {
-  bool hang_up = false;    // the link goes as well and is dialled anew
-  Escalation escalate = Escalation::none;
-  bool alarm = false;
-  Duration wait{0};        // before the next handshake; doubles with each failure in a row
-};
-SessionRule rule_of(SessionEnd end);
 const char* session_end_name(SessionEnd end);
+
+// The kind of failure that an end is; none: the end says nothing about the replica's recovery.
+std::optional<FailureKind> failure_of(SessionEnd end);
+
+// What follows an end that is no failure: it costs no budget, however often it comes.
+struct EndRule {
+  bool hang_up = false;    // the link goes as well and is dialled anew
+  bool alarm = false;
+  Duration pause{0};       // before the next handshake on the same link
+};
+EndRule rule_of(SessionEnd end);
 
 }  // namespace seawall

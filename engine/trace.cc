@@ -91,6 +91,7 @@ const char* nack_reason_name(message::NackReason reason) {
     case message::NackReason::wrong_incarnation: return "wrong_incarnation";
     case message::NackReason::marker: return "marker";
     case message::NackReason::unrepaired: return "unrepaired";
+    case message::NackReason::broken_contract: return "broken_contract";
   }
   return "?";
 }

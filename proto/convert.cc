@@ -1,5 +1,6 @@
 #include "proto/convert.h"
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 #include <string>
@@ -72,6 +73,7 @@ v1::ReplicaState state_to_proto(ReplicaState state) {
     case ReplicaState::unreachable: return v1::REPLICA_STATE_UNREACHABLE;
     case ReplicaState::failed: return v1::REPLICA_STATE_FAILED;
     case ReplicaState::unknown: return v1::REPLICA_STATE_UNKNOWN;
+    case ReplicaState::terminal: return v1::REPLICA_STATE_TERMINAL;
   }
   return v1::REPLICA_STATE_UNKNOWN;
 }
@@ -85,7 +87,30 @@ ReplicaState state_from_proto(v1::ReplicaState state) {
     case v1::REPLICA_STATE_PROVING: return ReplicaState::proving;
     case v1::REPLICA_STATE_UNREACHABLE: return ReplicaState::unreachable;
     case v1::REPLICA_STATE_FAILED: return ReplicaState::failed;
+    case v1::REPLICA_STATE_TERMINAL: return ReplicaState::terminal;
     default: return ReplicaState::unknown;
+  }
+}
+
+void write_failures(const PeerStatus& in, v1::PeerStatus& out) {
+  for (const FailureStatus& failure : in.failures) {
+    v1::FailureStatus& each = *out.add_failures();
+    each.set_kind(static_cast<std::uint32_t>(failure.kind));
+    each.set_action(static_cast<std::uint32_t>(failure.action));
+    each.set_nth(failure.nth);
+    each.set_ago_ms(failure.ago.value());
+  }
+}
+
+// What a newer node knows and this one does not is left out: nothing is decided by it.
+void read_failures(const v1::PeerStatus& in, PeerStatus& out) {
+  for (const v1::FailureStatus& each : in.failures()) {
+    const bool known = each.kind() < failure_kinds &&
+                       each.action() <= static_cast<std::uint32_t>(FailureAction::terminal);
+    if (!known || out.failures.full()) continue;
+    out.failures.push_back({static_cast<FailureKind>(each.kind()),
+                            static_cast<FailureAction>(each.action()), each.nth(),
+                            Duration(each.ago_ms())});
   }
 }
 
@@ -100,6 +125,11 @@ void write_peer(const PeerStatus& in, v1::PeerStatus& out) {
   out.set_bytes_total(in.bytes_total);
   out.set_bytes_left(in.bytes_left);
   out.set_reason(in.reason);
+  out.set_phase(static_cast<v1::SessionPhase>(in.phase));
+  if (in.lag) out.set_lag(*in.lag);
+  out.set_lasting_ms(in.lasting.value());
+  out.set_escalated(in.escalated);
+  write_failures(in, out);
 }
 
 bool read_peer(const v1::PeerStatus& in, PeerStatus& out) {
@@ -114,6 +144,11 @@ bool read_peer(const v1::PeerStatus& in, PeerStatus& out) {
   out.bytes_total = in.bytes_total();
   out.bytes_left = in.bytes_left();
   out.reason = keep_reason(in.reason());
+  if (v1::SessionPhase_IsValid(in.phase())) out.phase = static_cast<SessionPhase>(in.phase());
+  if (in.has_lag()) out.lag = in.lag();
+  out.lasting = Duration(in.lasting_ms());
+  out.escalated = in.escalated();
+  read_failures(in, out);
   return true;
 }
 
@@ -149,6 +184,7 @@ void write_assignment(const Assignment& in, v1::Assignment& out) {
     v1::PeerEndpoint& each = *out.add_endpoints();
     each.set_replica(endpoint.replica.value());
     each.set_version(endpoint.version.value());
+    each.set_word(endpoint.word);
   }
   for (const AttachmentGrant& grant : in.attachments) {
     v1::AttachmentGrant& each = *out.add_attachments();
@@ -181,7 +217,8 @@ bool read_assignment(const v1::Assignment& in, Assignment& out) {
   out.primary = ReplicaId(in.primary());
   if (!from_proto(in.config(), out.config)) return false;
   for (const v1::PeerEndpoint& each : in.endpoints()) {
-    const PeerEndpoint endpoint{ReplicaId(each.replica()), EndpointVersion(each.version())};
+    const PeerEndpoint endpoint{ReplicaId(each.replica()), EndpointVersion(each.version()),
+                                each.word()};
     if (!out.endpoints.try_push_back(endpoint)) return false;
   }
   for (const v1::AttachmentGrant& each : in.attachments()) {
@@ -396,6 +433,9 @@ void to_proto(const ReplicaStatus& in, v1::ReplicaStatus& out) {
   out.set_reason(in.reason);
   if (in.grants_primary) out.set_grants_primary(*in.grants_primary);
   out.set_drained(in.drained);
+  out.set_fill_percent(in.fill_percent);
+  out.set_store_failures(in.store_failures);
+  out.set_given_up(in.given_up);
 }
 
 bool from_proto(const v1::ReplicaStatus& in, ReplicaStatus& out) {
@@ -418,6 +458,9 @@ bool from_proto(const v1::ReplicaStatus& in, ReplicaStatus& out) {
   out.reason = keep_reason(in.reason());
   if (in.has_grants_primary()) out.grants_primary = in.grants_primary();
   out.drained = in.drained();
+  out.store_failures = in.store_failures();
+  out.given_up = in.given_up();
+  out.fill_percent = static_cast<std::uint8_t>(std::min(in.fill_percent(), 255u));
   return true;
 }
 

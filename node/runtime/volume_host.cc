@@ -1,5 +1,6 @@
 #include "node/runtime/volume_host.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -249,8 +250,24 @@ void VolumeHost::take_assignment(const control::Assign& assign) {
   feed(event::Assigned{&assignment_->assignment});
 }
 
+// What was left alone is tried again by a new epoch or an operator's word.
+void VolumeHost::note_word(const Assignment& fresh) {
+  std::uint32_t word = word_;
+  for (const PeerEndpoint& endpoint : fresh.endpoints) {
+    if (endpoint.replica == options_.replica) word = std::max(word, endpoint.word);
+  }
+  const bool first = epoch_heard_ == Epoch{};
+  const bool newer = fresh.epoch > epoch_heard_ || word > word_;
+  epoch_heard_ = std::max(epoch_heard_, fresh.epoch);
+  word_ = word;
+  if (first || !newer) return;
+  const Instant now = shard_.clock.now();
+  if (reopen_.try_anew(now) && state_ == State::failed) arm_timer(now);
+}
+
 void VolumeHost::assign(const control::Assign& assign) {
   const Assignment& fresh = assign.assignment;
+  note_word(fresh);
   if (state_ == State::open) {
     take_assignment(assign);
   } else if (awaits_opening()) {
@@ -292,12 +309,16 @@ ReplicaStatus VolumeHost::status() const {
   if (core_ != nullptr && state_ == State::open) {
     ReplicaStatus status = core_->status(shard_.clock.now());
     if (status.log_failed && *status.reason == '\0') status.reason = reason_;
+    status.store_failures = reopen_.failures();
+    status.given_up = status.log_failed && reopen_.spent();
     return status;
   }
   ReplicaStatus status;
   status.volume = options_.volume;
   status.replica = options_.replica;
   status.log_failed = state_ == State::failed || state_ == State::withdrawing;
+  status.store_failures = reopen_.failures();
+  status.given_up = status.log_failed && reopen_.spent();
   switch (state_) {
     case State::idle:
     case State::opening: status.reason = "opening"; break;

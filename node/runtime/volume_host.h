@@ -121,6 +121,7 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   void maybe_reopen(Instant now);
   void take_early_control();
   void take_assignment(const control::Assign& assign);
+  void note_word(const Assignment& fresh);
   void step(const Event& event);
   void end_loan(const Event& event);
   void end_link(LinkId link, std::uint64_t HostCounters::*why);
@@ -155,6 +156,8 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   bool remove_wanted_ = false;
   std::optional<bool> close_wanted_;  // clean?
   ReopenPlan reopen_;
+  Epoch epoch_heard_;       // greatest of an assignment
+  std::uint32_t word_ = 0;  // greatest of an operator's, for this replica
   std::uint64_t openings_ = 0;
   bool withdrawn_ = false;  // the failed Store is closed: it goes with the next turn
   HostCounters counters_;

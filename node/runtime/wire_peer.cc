@@ -346,7 +346,7 @@ Ack get_ack(ByteReader& reader) {
 }
 Nack get_nack(ByteReader& reader) {
   Nack m;
-  m.reason = reader.enumerator(NackReason::gap, NackReason::unrepaired);
+  m.reason = reader.enumerator(NackReason::gap, NackReason::broken_contract);
   m.expected = reader.id<Lsn>();
   m.promised = reader.id<Epoch>();
   return m;

@@ -39,6 +39,7 @@ char state_letter(ReplicaState state) {
     case ReplicaState::rewinding: return 'w';
     case ReplicaState::unreachable:
     case ReplicaState::failed:
+    case ReplicaState::terminal:
     case ReplicaState::unknown: return '.';
   }
   return '.';

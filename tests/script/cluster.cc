@@ -110,6 +110,7 @@ void Cluster::step(Node& node, const Event& event) {
     std::visit([&](const auto& what) { carrier.on(what); }, command);
   }
   ask_oracle(*this, node);
+  if (after_step && node.core != nullptr) after_step(node, now);
 }
 
 Slot Cluster::lend(Node& node, const Stamps& payload) {

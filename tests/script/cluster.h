@@ -161,6 +161,7 @@ class Cluster {
   std::map<Stamp, std::string> names;
   std::map<std::string, Stamp> stamps;
   bool failed = false;
+  std::function<void(const Node& node, Instant now)> after_step;  // of a Core; may look
 
  private:
   friend struct Carrier;

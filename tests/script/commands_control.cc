@@ -74,13 +74,14 @@ Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, Replic
     endpoints_[ReplicaId{parse_number(text.substr(0, colon))}] =
         parse_number(text.substr(colon + 1));
   }
+  if (line.has("word")) ++words_[ReplicaId{line.number("word", 0)}];
   revision_ = line.number("revision", revision_ + 1);
   out.revision = Revision{revision_};
   out.primary = primary;
   out.config = config_;
   out.wish = wish_;
   for (const auto& [replica, version] : endpoints_) {
-    out.endpoints.push_back({replica, EndpointVersion{version}});
+    out.endpoints.push_back({replica, EndpointVersion{version}, words_[replica]});
   }
   for (const AttachmentGrant& grant : grants_) out.attachments.push_back(grant);
   out.size = BlockCount{blocks_};
@@ -102,7 +103,7 @@ Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, Replic
 }
 
 // assign EPOCH PRIMARY [to=1,2] [revision=] [in_sync=] [members=] [attachments=] [endpoint=2:2]
-//   [start=] [position=lsn@term] [drains=yes] [forced=yes]; process starts count from 101
+//   [start=] [position=lsn@term] [drains=yes] [forced=yes] [word=replica]; process starts count from 101
 void Script::assign(const Line& line) {
   const Assignment assignment =
       make_assignment(line, line.number_at(1), ReplicaId{line.number_at(2)});

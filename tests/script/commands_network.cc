@@ -165,11 +165,15 @@ void Script::heal(const Line& line) {
   }
 }
 
+// disconnect A-B [times=] [every=MILLISECONDS]
 void Script::disconnect(const Line& line) {
   const auto [a, b] = ends(line.word(1), "-");
-  Link* link = cluster.link_between(a, b);
-  if (link == nullptr) throw std::runtime_error("no link");
-  cluster.break_link(*link);
+  for (std::uint64_t i = 0; i < line.number("times", 1); ++i) {
+    Link* link = cluster.link_between(a, b);
+    if (link == nullptr) throw std::runtime_error("no link");
+    cluster.break_link(*link);
+    if (line.has("every")) cluster.advance(Duration{line.number("every", 0)});
+  }
 }
 
 // new-link DIALLER ACCEPTOR: while the old one still looks open
@@ -201,6 +205,7 @@ void Script::log_space(const Line& line) {
 }
 
 // damage NODE record lsn=: its payload is bad from now on; NODE block at=: one of the base is
+// damage NODE smaller|none: its files hold a block less than the volume, or what they should
 // damage NODE base|lost-base|records|regressed [to=lsn] [floor=lsn@term]: as its next opening would
 // find it
 void Script::damage(const Line& line) {
@@ -211,7 +216,9 @@ void Script::damage(const Line& line) {
   else if (kind == "base" || kind == "lost-base") store.damage = Damage::base_untrusted;
   else if (kind == "records") store.damage = Damage::unknown_records;
   else if (kind == "regressed") store.damage = Damage::regressed;
-  else if (kind != "none") throw std::runtime_error("no such damage");
+  else if (kind == "smaller") store.missing = BlockCount{1};
+  else if (kind == "none") store.missing = BlockCount{0};
+  else throw std::runtime_error("no such damage");
   if (line.has("to")) store.regress(Lsn{line.number("to", 0)});
   if (kind == "lost-base") store.lose_base();
   if (line.has("floor")) store.floor = parse_position(line.options.at("floor"));
@@ -275,7 +282,8 @@ message::PeerMessage Script::make_message(const Line& line, const std::string& k
   }
   if (kind == "ack") return message::Ack{lsn, durable, Lsn{line.number("applied", 0)}, at};
   if (kind == "nack") {
-    return message::Nack{message::NackReason::gap, lsn, Epoch{line.number("promised", 0)}};
+    const std::string reason = line.has("reason") ? line.options.at("reason") : "gap";
+    return message::Nack{nack_reason(reason), lsn, Epoch{line.number("promised", 0)}};
   }
   if (kind == "barrier") return message::Barrier{id, lsn, at};
   if (kind == "barrier_done") return message::BarrierDone{id, !line.has("failed"), lsn, at};

@@ -161,15 +161,21 @@ void Script::progress(const Line& line) {
   }
 }
 
-// plans NODE: what its journal has got since it was asked for last
+// plans NODE [kinds]: what its journal has got since it was asked for last; or only how many plans
+// of each kind that was
 void Script::plans(const Line& line) {
   Node& node = cluster.node(ReplicaId{line.number_at(1)});
   const PlanJournal& journal = node.core->engine().primary().journal();
   const std::uint64_t fresh = std::min<std::uint64_t>(journal.written() - node.plan_lines,
                                                       journal.size());
   node.plan_lines = journal.written();
+  std::map<PlanKind, int> kinds;
   for (std::size_t i = journal.size() - fresh; i < journal.size(); ++i) {
     const PlanLine& entry = journal[i];
+    if (line.words.size() > 2) {
+      if (entry.stage == PlanStage::planned) ++kinds[entry.kind];
+      continue;
+    }
     std::string text = fmt::format("{} session {}.{} {} {}", entry.replica.value(),
                                    entry.session.epoch.value(), entry.session.counter,
                                    plan_name(entry.kind), plan_stage_name(entry.stage));
@@ -186,6 +192,7 @@ void Script::plans(const Line& line) {
     }
     cluster.say(text);
   }
+  for (const auto& [kind, count] : kinds) cluster.say(fmt::format("{} {}", plan_name(kind), count));
 }
 
 void Script::pins(const Line& line) {

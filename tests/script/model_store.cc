@@ -64,7 +64,7 @@ ReplicaFacts ModelStore::facts(ProcessStart start) const {
   facts.marker = marker_;
   facts.damage = damage;
   if (damage == Damage::none && !unknown().empty()) facts.damage = Damage::unknown_records;
-  facts.size = size_;
+  facts.size = size_ - missing;
   facts.terms = start_terms_;
   std::uint64_t before = start_chain_;
   for (const auto& [lsn, record] : records_) {

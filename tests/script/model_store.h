@@ -121,6 +121,7 @@ class ModelStore {
   std::optional<Floor> floor;
   bool intact = true;
   Damage damage = Damage::none;
+  BlockCount missing;  // its files hold so many less than the volume
   int frozen = 0;
 
  private:

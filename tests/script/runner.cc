@@ -195,8 +195,9 @@ const std::map<std::string, Script::Command>& Script::commands() {
       {"data", &Script::data},             {"equal", &Script::equal},
       {"queue", &Script::queue},           {"sent", &Script::sent},
       {"pins", &Script::pins},             {"plans", &Script::plans},
-      {"progress", &Script::progress},
-                 {"mode", &Script::mode},
+      {"progress", &Script::progress},     {"reject", &Script::reject},
+      {"failures", &Script::failures},     {"health", &Script::health},
+      {"mode", &Script::mode},
       {"fail-next", &Script::fail_next},   {"expect-loss", &Script::expect_loss}};
   return table;
 }

@@ -102,6 +102,9 @@ class Script {
   void pins(const Line& line);
   void plans(const Line& line);
   void progress(const Line& line);
+  void reject(const Line& line);
+  void failures(const Line& line);
+  void health(const Line& line);
   void mode(const Line& line);
   void expect_loss(const Line& line);
 
@@ -120,11 +123,13 @@ class Script {
   std::uint64_t revision_ = 0;
   std::vector<AttachmentGrant> grants_;
   std::map<ReplicaId, std::uint64_t> endpoints_;
+  std::map<ReplicaId, std::uint32_t> words_;  // an operator's, to try a replica again
   std::uint64_t next_stamp_ = 1;
   std::uint64_t blocks_ = 64;
   std::uint64_t low_mark_ = 0;
 };
 
+message::NackReason nack_reason(const std::string& name);
 std::string brief(const Packet& packet);
 std::string brief(const std::vector<Packet>& packets);
 std::string status_line(Cluster& cluster, Node& node);

@@ -74,6 +74,9 @@ ReplicaStatus status() {
   status.log_failed = true;
   status.grants_primary = false;
   status.drained = true;
+  status.fill_percent = 40;
+  status.store_failures = 2;
+  status.given_up = true;
   status.reason = "a reason";
   PeerStatus peer;
   peer.replica = ReplicaId(2);
@@ -86,6 +89,11 @@ ReplicaStatus status() {
   peer.bytes_total = 100;
   peer.bytes_left = 50;
   peer.reason = "another";
+  peer.phase = SessionPhase::running;
+  peer.lag = 7;
+  peer.lasting = Duration{1'234};
+  peer.escalated = true;
+  peer.failures.push_back({FailureKind::gap, FailureAction::escalate, 9, Duration{55}});
   status.peers.push_back(peer);
   return status;
 }
@@ -119,7 +127,7 @@ control::Assign assign() {
   assignment.revision = Revision(8);
   assignment.primary = ReplicaId(1);
   assignment.config = configuration();
-  assignment.endpoints = {PeerEndpoint{ReplicaId(1), EndpointVersion(2)}};
+  assignment.endpoints = {PeerEndpoint{ReplicaId(1), EndpointVersion(2), 3}};
   assignment.attachments = {AttachmentGrant{AttachmentId(3), NodeId(11)}};
   assignment.size = BlockCount(77);
   assignment.winner_start = ProcessStart(~0ULL);

@@ -67,6 +67,41 @@ TEST_F(Damage, P143_F11_a_primary_whose_disk_fails_asks_for_a_failover_and_retur
   EXPECT_EQ(read.data[5], std::byte{0x77});
 }
 
+// A disk that fails for good spends the budget of its store and is left alone: one word brings it
+// back, and until then nothing is tried, however long it is.
+TEST_F(Damage, P127_what_was_left_alone_comes_back_by_a_word_or_a_new_epoch) {
+  begin();
+  for (const bool by_word : {true, false}) {
+    wal::MemDisk::Fault fault;
+    fault.kind = wal::Op::Kind::read;
+    fault.sticky = true;
+    disk(1).inject(fault);
+    fail_next(1, wal::Op::Kind::sync);
+    MAYBE(write(3, 1, 0x44));
+    pass(150'000);  // longer than all its pauses together
+    EXPECT_TRUE(host(1)->status().given_up);
+    EXPECT_TRUE(stopped(1));
+    EXPECT_EQ(host(1)->status().store_failures, rule_of(FailureKind::store_failed).retries + 1);
+    disk(1).clear_faults();
+    pass(120'000);
+    EXPECT_TRUE(host(1)->status().given_up) << "it was tried again without a word";
+    node(1).host.on_control(current_);  // what it has heard already is no word
+    settle();
+    EXPECT_TRUE(host(1)->status().given_up);
+    if (by_word) {
+      current_.assignment.revision = Revision{++revision_};
+      ++current_.assignment.endpoints[1].word;
+      for (auto& each : nodes_) each->host.on_control(current_);
+    } else {
+      current_.assignment.epoch = Epoch{2};
+      current_.assignment.revision = Revision{++revision_};
+      node(1).host.on_control(current_);
+    }
+    until([&] { return !stopped(1); });
+    if (by_word) until([&] { return in_sync(0, 1); });
+  }
+}
+
 TEST_F(Damage, P143_a_flush_after_a_failed_one_proves_only_what_was_written_again) {
   begin();
   disk(1).clear_faults();
@@ -351,12 +386,12 @@ TEST(ReopenPlan, P143_pauses_grow_and_a_budget_ends_them) {
   Instant now{1000};
   Duration last{0};
   const Error error = make_error(Errc::io_error, "the disk said no");
-  for (std::uint32_t i = 1; i <= runtime::ReopenPlan::budget; ++i) {
+  for (std::uint32_t i = 1; i <= rule_of(FailureKind::store_failed).retries; ++i) {
     plan.failed(now, error);
     ASSERT_TRUE(plan.due().has_value()) << i;
     const Duration pause = *plan.due() - now;
     EXPECT_GE(pause, last);
-    EXPECT_LE(pause, runtime::ReopenPlan::pause_max);
+    EXPECT_LE(pause, rule_of(FailureKind::store_failed).pause_max);
     last = pause;
     now = *plan.due();
     plan.begun();
@@ -369,15 +404,32 @@ TEST(ReopenPlan, P143_pauses_grow_and_a_budget_ends_them) {
   EXPECT_STREQ(plan.reason(), "the disk said no");
 }
 
+TEST(ReopenPlan, P127_what_was_left_alone_is_tried_again_by_a_word_with_a_fresh_budget) {
+  runtime::ReopenPlan plan;
+  const Error error = make_error(Errc::io_error, "the disk said no");
+  plan.failed(Instant{1000}, error);
+  EXPECT_FALSE(plan.try_anew(Instant{1001}));  // it is tried anyway; the budget stays spent
+  EXPECT_EQ(plan.failures(), 1u);
+  while (!plan.spent()) plan.failed(Instant{2000}, error);
+  EXPECT_FALSE(plan.due().has_value());
+  EXPECT_TRUE(plan.try_anew(Instant{3000}));
+  EXPECT_EQ(plan.due(), Instant{3000});
+  EXPECT_FALSE(plan.spent());
+  plan.begun();
+  plan.failed(Instant{3001}, error);
+  EXPECT_FALSE(plan.spent());
+  EXPECT_EQ(*plan.due() - Instant{3001}, rule_of(FailureKind::store_failed).pause);
+}
+
 TEST(ReopenPlan, P143_good_minutes_reset_the_budget_and_a_foreign_disk_is_left_alone) {
   runtime::ReopenPlan plan;
   Instant now{1000};
-  for (std::uint32_t i = 0; i < 3 * runtime::ReopenPlan::budget; ++i) {
+  for (std::uint32_t i = 0; i < 3 * rule_of(FailureKind::store_failed).retries; ++i) {
     plan.opened(now);
-    now = now + runtime::ReopenPlan::good_after;
+    now = now + forget_after;
     plan.failed(now, make_error(Errc::io_error, "again"));
     ASSERT_EQ(plan.failures(), 1u);
-    ASSERT_EQ(*plan.due() - now, runtime::ReopenPlan::pause_min);
+    ASSERT_EQ(*plan.due() - now, rule_of(FailureKind::store_failed).pause);
   }
   plan.failed(now, make_error(Errc::wrong_incarnation, "foreign"));
   EXPECT_TRUE(plan.spent());
