@@ -6,12 +6,18 @@
 #include "sim/membership.h"
 
 namespace seawall::sim {
+namespace {
+
+constexpr Micros operator_looks = 5 * seconds;
+
+}  // namespace
 
 Nemesis::Nemesis(Scheduler& scheduler, Cluster& cluster, Prng prng, const FaultOptions& options)
     : scheduler_(scheduler), cluster_(cluster), prng_(prng), options_(options) {}
 
 void Nemesis::start() {
   active_ = true;
+  operate();
   arm(options_.crash, &Nemesis::crash);
   arm(options_.client_crash, &Nemesis::crash_client);
   arm(options_.power_loss, &Nemesis::lose_power);
@@ -310,6 +316,25 @@ void Nemesis::clone_disk() {
   later(prng_.below(options_.down_max + 1), [this, to] {
     if (!cluster_.running(to)) cluster_.start(to);
   });
+}
+
+// What was given up is tried again by an operator, who looks every few seconds, in peace as well.
+void Nemesis::operate() {
+  for (std::size_t i = 0; i < cluster_.volumes(); ++i) {
+    const controller::VolumeRecord* record =
+        cluster_.controller().running() ? cluster_.controller().volume(cluster_.volume(i).id())
+                                        : nullptr;
+    if (record == nullptr) continue;
+    for (const controller::ReplicaRecord& replica : record->replicas) {
+      if (replica.trouble.find(",terminal,") == std::string::npos) continue;
+      controller::ChangeVolume request;
+      request.operation = "retry-" + std::to_string(++stats_.retries);
+      request.volume = record->name;
+      request.retry = "n" + std::to_string(replica.node.value());
+      cluster_.controller().ask(request, [](const controller::Answer&) {});
+    }
+  }
+  scheduler_.after(operator_looks, world, [this] { operate(); });
 }
 
 }  // namespace seawall::sim

@@ -19,6 +19,7 @@ namespace seawall::sim {
 
 struct NemesisStats {
   std::uint64_t crashes = 0, power_losses = 0, partitions = 0, moves = 0, wishes = 0;
+  std::uint64_t retries = 0;  // of replicas that were given up, by the operator's word
 };
 
 class Nemesis {
@@ -56,6 +57,7 @@ class Nemesis {
   void swap_back();
   void clone_disk();
   void restore_old_copy();
+  void operate();
   void later(Micros delay, std::function<void()> mend);
 
   Scheduler& scheduler_;

@@ -301,7 +301,7 @@ void Desk::publish(Instant time) {
   }
   published_at_ = time;
   v1::Cluster cluster = project_cluster(runner_.core(), time);
-  for (v1::Node& node : *cluster.mutable_nodes()) node.clear_heard_ms_ago();  // changes by itself
+  forget_ages(cluster);  // they change by themselves
   std::string bytes = cluster.SerializeAsString();
   const std::lock_guard<std::mutex> lock(mutex_);
   if (published_ && bytes == last_bytes_) return;

@@ -15,6 +15,16 @@ std::string node_name(const Core& core, NodeId id) {
   return at == core.nodes().end() ? std::string() : at->second.record.name;
 }
 
+// `ago` absent: nobody knows when.
+void add_failure(const FailureStatus& failure, std::optional<Duration> said_ago,
+                 v1::ReplicaView& out) {
+  v1::FailureView& each = *out.add_failures();
+  each.set_kind(rule_of(failure.kind).name);
+  each.set_action(failure_action_name(failure.action));
+  each.set_nth(failure.nth);
+  if (said_ago) each.set_ago_ms((failure.ago + *said_ago).value());
+}
+
 void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRecord& replica,
                   const ReplicaHealth& health, v1::ReplicaView& out) {
   out.set_id(replica.id.value());
@@ -43,6 +53,13 @@ void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRec
     out.set_trimmed(status.marks.trimmed.value());
     if (status.committed) out.set_committed(status.committed->value());
     if (status.stable) out.set_stable(status.stable->value());
+    out.set_log_fill_percent(status.fill_percent);
+    if (status.store_failures > 0) {
+      const FailureAction action =
+          status.given_up ? FailureAction::terminal : FailureAction::retry;
+      add_failure({FailureKind::store_failed, action, status.store_failures, Duration(0)},
+                  std::nullopt, out);
+    }
   }
   if (health.peer != nullptr) {
     out.set_session_kind(recovery_kind_name(health.peer->kind));
@@ -50,7 +67,19 @@ void fill_replica(const Core& core, const VolumeRecord& record, const ReplicaRec
     out.set_session_counter(health.peer->session.counter);
     out.set_bytes_total(health.peer->bytes_total);
     out.set_bytes_left(health.peer->bytes_left);
+    out.set_escalated(health.peer->escalated);
+    if (health.peer->lag) out.set_lag(*health.peer->lag);
+    for (const FailureStatus& failure : health.peer->failures) {
+      add_failure(failure, health.said_ago, out);
+    }
   }
+  out.set_session_phase(
+      session_phase_name(health.peer == nullptr ? SessionPhase::none : health.peer->phase));
+  if (health.lasting) out.set_lasting_ms(health.lasting->value());
+  const auto node = core.nodes().find(replica.node);
+  if (node == core.nodes().end()) return;
+  out.set_pool_bytes(node->second.record.pool_bytes);
+  out.set_pool_free_bytes(node->second.free_bytes);
 }
 
 std::string text_of(const Position& position) {
@@ -140,6 +169,16 @@ void fill_volume(const Core& core, const Core::VolumeNow& volume, Instant now, v
   out.set_required(health.required);
   out.set_eligible(health.eligible);
   out.set_after_power_loss(record.after_power_loss);
+  if (health.lasting) out.set_lasting_ms(health.lasting->value());
+  for (const Vote& vote : health.votes) {
+    v1::VoteView& each = *out.add_votes();
+    each.set_replica(vote.id.value());
+    each.set_node(node_name(core, record.replica(vote.id)->node));
+    each.set_counts(vote.counts);
+    each.set_reason(vote.reason);
+  }
+  out.set_votes_needed(health.votes_needed);
+  out.set_waiting(volume.waiting);
   if (record.move) out.set_moving_to(record.move->target.value());
   fill_force(core, record, out);
   if (record.wish) fill_change(core, record, health, *out.mutable_change());
@@ -191,6 +230,17 @@ v1::Cluster project_cluster(const Core& core, Instant now) {
   });
   for (const NodeSeen* node : nodes) fill_node(core, *node, now, *cluster.add_nodes());
   return cluster;
+}
+
+void forget_ages(v1::Cluster& cluster) {
+  for (v1::Node& node : *cluster.mutable_nodes()) node.clear_heard_ms_ago();
+  for (v1::Volume& volume : *cluster.mutable_volumes()) {
+    volume.clear_lasting_ms();
+    for (v1::ReplicaView& replica : *volume.mutable_replicas()) {
+      replica.clear_lasting_ms();
+      for (v1::FailureView& failure : *replica.mutable_failures()) failure.clear_ago_ms();
+    }
+  }
 }
 
 std::optional<v1::Volume> project_volume(const Core& core, const std::string& name, Instant now) {

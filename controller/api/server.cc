@@ -213,6 +213,7 @@ class Volumes final : public v1::VolumeService::Service {
     wanted.to = request->to_node();
     wanted.remove = request->remove_node();
     wanted.cancel = request->cancel();
+    wanted.retry = request->retry_node();
     const Answer answer = desk_.ask(wanted, timeout_of(*context));
     if (answer.refusal) return status_of(*context, *answer.refusal);
     return fill_volume(*context, request->volume(), *response->mutable_volume());

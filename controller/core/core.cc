@@ -95,9 +95,11 @@ void Core::advance(Volume& volume, Instant now, Outputs& out) {
   if (volume.in_flight || !volume.exists || now < volume.commit_not_before) return;
   if (is_acknowledged(volume.record, volume.seen, nodes_, Revision(0))) {
     if (!volume.seen.serving_since) volume.seen.serving_since = now;
+    volume.seen.unserved_since.reset();
     if (now >= *volume.seen.serving_since + options_.calm) volume.seen.failovers_in_row = 0;
   } else {
     volume.seen.serving_since.reset();
+    if (!volume.seen.unserved_since) volume.seen.unserved_since = now;
   }
   note_cut_off(volume, now);
   Plan plan = plan_volume(volume.record, volume.seen, nodes_, now, options_);

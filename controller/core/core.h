@@ -189,6 +189,7 @@ class Core {
   bool serve_delete(Volume& volume, Asker& asker, Outputs& out);
   bool serve_change(Volume& volume, Asker& asker, const ChangeVolume& request, Instant now,
                     Outputs& out);
+  bool serve_retry(Volume& volume, Asker& asker, const ChangeVolume& request, Outputs& out);
   [[nodiscard]] std::vector<PlacementNode> free_places(Instant now,
                                                        const VolumeRecord* volume) const;
   // orders.cc: what they ask of its primary

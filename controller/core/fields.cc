@@ -19,7 +19,8 @@ constexpr std::array known_events = {
     std::string_view("force_ordered"),    std::string_view("force_refused"),
     std::string_view("move_given_up"),    std::string_view("moving"),
     std::string_view("ready"),            std::string_view("replacing"),
-    std::string_view("replicas_deleted"),
+    std::string_view("replicas_deleted"), std::string_view("retrying"),
+    std::string_view("replica_failing"),  std::string_view("replica_mended"),
 };
 
 constexpr char hex_digits[] = "0123456789ABCDEF";
@@ -171,6 +172,12 @@ VolumeFields fields_of(const VolumeRecord& record) {
     out["replica." + std::to_string(replica.id.value())] =
         std::to_string(replica.node.value()) + "," + std::to_string(replica.endpoint.value()) +
         "," + replica.address;
+    if (!replica.trouble.empty()) {
+      out["trouble." + std::to_string(replica.id.value())] = replica.trouble;
+    }
+    if (replica.word > 0) {
+      out["word." + std::to_string(replica.id.value())] = std::to_string(replica.word);
+    }
   }
   out["primary"] = std::to_string(record.primary.value());
   out["position"] = text_of(record.winner_position);

@@ -1,7 +1,5 @@
 #include "controller/core/health.h"
 
-#include <algorithm>
-
 #include "engine/quorum.h"
 
 namespace seawall::controller {
@@ -15,119 +13,188 @@ const PeerStatus* peer_of(const ReplicaStatus* primary, ReplicaId replica) {
   return nullptr;
 }
 
+// What a primary of the present epoch says, on its way into office or in it.
+struct Word {
+  const ReplicaStatus* status = nullptr;
+  Duration ago;
+  Service service = Service::absent;
+};
+
+Word word_of_primary(const Core& core, const Core::VolumeNow& volume, Instant now) {
+  const VolumeRecord& record = *volume.record;
+  const ReplicaRecord* primary = record.replica(record.primary);
+  const ReplicaSeen* heard = volume.seen->find(record.primary);
+  Word word;
+  if (primary == nullptr || heard == nullptr || !heard->status) return word;
+  if (record.state != VolumeState::ready || record.pending) return word;
+  if (!is_alive(core.nodes(), primary->node, now, core.options())) return word;
+  const ReplicaStatus& status = *heard->status;
+  const auto node = core.nodes().find(primary->node);
+  if (status.epoch != record.epoch || heard->status_session != node->second.session) return word;
+  if (is_acknowledged(record, *volume.seen, core.nodes(), Revision(0))) {
+    word.service = Service::serving;
+  } else if (status.role == Role::promoting) {
+    word.service = Service::promoting;
+  } else {
+    return word;
+  }
+  word.status = &status;
+  word.ago = now - heard->status_at;
+  return word;
+}
+
+std::optional<Duration> silence_of(const Core& core, NodeId id, Instant now) {
+  const auto node = core.nodes().find(id);
+  if (node == core.nodes().end() || !node->second.heard) return std::nullopt;
+  return now - node->second.heard_at;
+}
+
 ReplicaHealth project_replica(const Core& core, const Core::VolumeNow& volume,
-                              const ReplicaRecord& replica, const ReplicaStatus* primary,
-                              bool serving, Instant now) {
+                              const ReplicaRecord& replica, const Word& word, Instant now) {
   ReplicaHealth view;
   view.id = replica.id;
   const ReplicaSeen* heard = volume.seen->find(replica.id);
   if (heard != nullptr && heard->status) view.status = &*heard->status;
   const bool leads = replica.id == volume.record->primary;
-  if (!leads) view.peer = peer_of(primary, replica.id);
+  if (!leads) view.peer = peer_of(word.status, replica.id);
+  view.said_ago = word.ago;
   if (!is_alive(core.nodes(), replica.node, now, core.options())) {
     view.state = ReplicaState::unreachable;
     view.reason = "its node is silent";
+    view.lasting = silence_of(core, replica.node, now);
     return view;
   }
   if (view.status != nullptr && view.status->log_failed) {
-    view.state = ReplicaState::failed;
-    view.reason = "its log failed";
+    const bool given_up = view.status->given_up;
+    view.state = given_up ? ReplicaState::terminal : ReplicaState::failed;
+    view.reason = view.status->reason[0] == '\0' ? "its log failed" : view.status->reason;
     return view;
   }
   if (leads) {
-    view.state = serving ? ReplicaState::in_sync : ReplicaState::unknown;
+    view.state = word.service == Service::serving ? ReplicaState::in_sync : ReplicaState::unknown;
     if (view.status != nullptr) view.reason = view.status->reason;
+    const std::optional<Instant>& since = volume.seen->serving_since;
+    if (word.service == Service::serving && since) view.lasting = now - *since;
     return view;
   }
   if (view.peer != nullptr) {
     view.state = view.peer->state;
     view.reason = view.peer->reason;
+    view.lasting = view.peer->lasting + word.ago;
     return view;
   }
   view.reason = "no primary says what it holds";
   return view;
 }
 
-bool is_recovering(ReplicaState state) {
-  return state == ReplicaState::catching_up || state == ReplicaState::rebuilding ||
-         state == ReplicaState::rewinding || state == ReplicaState::proving;
+// --- the votes of a failover ---
+
+Vote vote_of(const Core& core, const Core::VolumeNow& volume, const ReplicaRecord& replica,
+             Instant now) {
+  Vote vote;
+  vote.id = replica.id;
+  const ReplicaSeen* heard = volume.seen->find(replica.id);
+  if (!is_alive(core.nodes(), replica.node, now, core.options())) {
+    vote.reason = "its node is silent";
+  } else if (!is_connected(core.nodes(), replica.node)) {
+    vote.reason = "its node has not registered again";
+  } else if (heard != nullptr && heard->status && heard->status->log_failed) {
+    const bool told = heard->status->reason[0] != '\0';
+    vote.reason = std::string("its disk has failed") + (told ? ": " : "") + heard->status->reason;
+  } else if (heard == nullptr || !heard->report) {
+    vote.reason = heard != nullptr && heard->status && heard->status->reason[0] != '\0'
+                      ? heard->status->reason
+                      : "it makes its promise durable and waits out the grants that it gave";
+  } else {
+    const ReplicaFacts& facts = heard->report->facts;
+    const Position end{facts.last_term, facts.marks.written};
+    vote.counts = true;
+    if (facts.marker) vote.reason = "cannot lead: a rebuild of it was interrupted";
+    else if (facts.floor && end < *facts.floor) vote.reason = "cannot lead: it gave up records";
+    else if (!facts.intact) vote.reason = "leads only after a wait: it lost power";
+  }
+  return vote;
 }
 
-bool counts(const VolumeRecord& record, const ReplicaHealth& replica) {
-  if (replica.state != ReplicaState::in_sync || !record.is_member(replica.id)) return false;
-  return record.config.policy == Policy::quorum || record.config.in_sync.contains(replica.id);
+void project_votes(const Core& core, const Core::VolumeNow& volume, Instant now,
+                   HealthView& view) {
+  const VolumeRecord& record = *volume.record;
+  if (!record.pending) return;
+  for (const ReplicaRecord& replica : record.replicas) {
+    if (record.is_member(replica.id)) view.votes.push_back(vote_of(core, volume, replica, now));
+  }
+  view.votes_needed = record.config.policy == Policy::quorum
+                          ? static_cast<std::uint32_t>(read_quorum(record.config.members.size()))
+                          : 1;
 }
 
-void judge(const VolumeRecord& record, const Core::VolumeNow& volume, HealthView& view) {
-  const auto say = [&view](VolumeHealth health, std::string reason) {
-    view.health = health;
-    view.reason = std::move(reason);
-  };
+// --- the volume ---
+
+const ReplicaHealth* find(const HealthView& view, ReplicaId id) {
+  for (const ReplicaHealth& replica : view.replicas) {
+    if (replica.id == id) return &replica;
+  }
+  return nullptr;
+}
+
+VolumeView judge(const Core::VolumeNow& volume, const Word& word, const HealthView& view) {
+  const VolumeRecord& record = *volume.record;
   if (is_outdated(record, *volume.seen)) {
-    return say(VolumeHealth::faulted, "a replica has seen a newer record than the store holds");
+    return faulted_volume(record.config, "a replica has seen a newer record than the store holds");
   }
-  if (!view.serving) {
-    const std::string waiting = volume.waiting;
-    return say(VolumeHealth::unavailable,
-               waiting.empty() ? "its primary does not serve yet" : waiting);
-  }
-  if (view.eligible < view.required) {
-    return say(VolumeHealth::unavailable, "only " + std::to_string(view.eligible) + " of " +
-                                              std::to_string(view.required) +
-                                              " copies that a write needs count");
-  }
+  std::vector<CopyView> copies;
   for (const ReplicaHealth& replica : view.replicas) {
-    if (is_recovering(replica.state) && record.is_member(replica.id)) {
-      return say(VolumeHealth::recovering,
-                 "replica " + std::to_string(replica.id.value()) + " is on its way back");
-    }
+    copies.push_back({replica.id, replica.state,
+                      replica.peer == nullptr ? RecoveryKind::none : replica.peer->kind});
   }
-  for (const ReplicaHealth& replica : view.replicas) {
-    if (!record.is_member(replica.id) || counts(record, replica)) continue;
-    if (record.wish && !record.wish->members.contains(replica.id)) {
-      return say(VolumeHealth::recovering,
-                 "replica " + std::to_string(replica.id.value()) + " is being replaced");
-    }
-    return say(VolumeHealth::degraded, "replica " + std::to_string(replica.id.value()) +
-                                           " does not count" +
-                                           (replica.reason.empty() ? "" : ": " + replica.reason));
+  return judge_volume(record.config, word.service, copies);
+}
+
+std::string reason_of(const Core& core, const Core::VolumeNow& volume, const Word& word,
+                      const VolumeView& judged, const ReplicaHealth* about) {
+  std::string reason = judged.reason;
+  if (word.service == Service::absent && judged.health != VolumeHealth::faulted) {
+    return volume.waiting[0] == '\0' ? reason : reason + ": " + volume.waiting;
   }
-  say(VolumeHealth::healthy, "");
+  if (judged.health == VolumeHealth::unavailable && word.service == Service::serving) {
+    reason = "only " + std::to_string(judged.eligible) + " of " +
+             std::to_string(judged.required) + " copies that a write needs count, " + reason;
+  }
+  if (about == nullptr) return reason;
+  const std::optional<Configuration>& wish = volume.record->wish;
+  if (wish && !wish->members.contains(about->id)) reason += " and is being replaced";
+  const ReplicaRecord* replica = volume.record->replica(about->id);
+  const auto node = core.nodes().find(replica->node);
+  reason += " (" + (node == core.nodes().end() ? "replica " + std::to_string(about->id.value())
+                                               : node->second.record.name);
+  const bool says_more =
+      !about->reason.empty() && about->reason != replica_state_name(about->state);
+  return reason + (says_more ? ": " + about->reason + ")" : ")");
 }
 
 }  // namespace
 
-const char* health_name(VolumeHealth health) {
-  switch (health) {
-    case VolumeHealth::healthy: return "healthy";
-    case VolumeHealth::degraded: return "degraded";
-    case VolumeHealth::recovering: return "recovering";
-    case VolumeHealth::unavailable: return "unavailable";
-    case VolumeHealth::faulted: return "faulted";
-  }
-  return "unknown";
-}
-
 HealthView project_health(const Core& core, const Core::VolumeNow& volume, Instant now) {
   const VolumeRecord& record = *volume.record;
+  const Word word = word_of_primary(core, volume, now);
   HealthView view;
-  const ReplicaRecord* primary = record.replica(record.primary);
-  view.serving = primary != nullptr && record.state == VolumeState::ready &&
-                 is_alive(core.nodes(), primary->node, now, core.options()) &&
-                 is_acknowledged(record, *volume.seen, core.nodes(), Revision(0));
-  const ReplicaSeen* heard = volume.seen->find(record.primary);
-  const ReplicaStatus* word =
-      view.serving && heard != nullptr && heard->status ? &*heard->status : nullptr;
+  view.serving = word.service == Service::serving;
   for (const ReplicaRecord& replica : record.replicas) {
-    view.replicas.push_back(project_replica(core, volume, replica, word, view.serving, now));
+    view.replicas.push_back(project_replica(core, volume, replica, word, now));
   }
-  view.required = static_cast<std::uint32_t>(record.config.policy == Policy::quorum
-                                                 ? write_quorum(record.config.members.size())
-                                                 : record.config.in_sync.size());
-  view.eligible = static_cast<std::uint32_t>(
-      std::count_if(view.replicas.begin(), view.replicas.end(),
-                    [&record](const ReplicaHealth& each) { return counts(record, each); }));
-  judge(record, volume, view);
+  const VolumeView judged = judge(volume, word, view);
+  view.health = judged.health;
+  view.required = judged.required;
+  view.eligible = judged.eligible;
+  const ReplicaHealth* about = find(view, judged.about);
+  if (judged.health != VolumeHealth::healthy) {
+    view.reason = reason_of(core, volume, word, judged, about);
+  }
+  const std::optional<Instant>& since =
+      view.serving ? volume.seen->serving_since : volume.seen->unserved_since;
+  if (about != nullptr) view.lasting = about->lasting;
+  else if (since) view.lasting = now - *since;
+  project_votes(core, volume, now, view);
   return view;
 }
 

@@ -85,6 +85,7 @@ struct VolumeSeen {
   Instant failover_not_before;
   std::uint32_t failovers_in_row = 0;
   std::optional<Instant> serving_since;
+  std::optional<Instant> unserved_since;  // for people
 
   [[nodiscard]] const ReplicaSeen* find(ReplicaId replica) const {
     const auto at = replicas.find(replica);

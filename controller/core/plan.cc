@@ -6,6 +6,7 @@
 #include "controller/core/failover.h"
 #include "controller/core/fields.h"
 #include "controller/core/move.h"
+#include "controller/core/troubles.h"
 #include "engine/base/limits.h"
 #include "engine/config_change.h"
 
@@ -199,6 +200,7 @@ Plan plan_ready(const VolumeRecord& record, const VolumeSeen& seen, const NodesS
   }
   plan_proposal(record, seen, plan);
   plan_wish(record, seen, nodes, now, options, plan);
+  if (!plan.change) plan.change = plan_troubles(record, seen, nodes, now, options);
   if (!plan.change) deliver_assignments(record, seen, nodes, now, options, plan);
   return plan;
 }
@@ -303,7 +305,7 @@ control::Assign make_assign(const VolumeRecord& record) {
   assignment.config = record.config;
   assignment.wish = record.wish;
   for (const ReplicaRecord& replica : record.replicas) {
-    assignment.endpoints.push_back(PeerEndpoint{replica.id, replica.endpoint});
+    assignment.endpoints.push_back(PeerEndpoint{replica.id, replica.endpoint, replica.word});
     assign.addresses.push_back(
         control::ReplicaAddress{replica.id, replica.node, replica.endpoint, replica.address});
   }

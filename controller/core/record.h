@@ -39,6 +39,8 @@ struct ReplicaRecord {
   NodeId node;
   EndpointVersion endpoint;  // rises when the address changes
   std::string address;
+  std::uint32_t word = 0;    // rises with each operator's word to try it again
+  std::string trouble;       // "kind,escalate,nth", "kind,terminal,nth"; empty: none (troubles.h)
   friend bool operator==(const ReplicaRecord&, const ReplicaRecord&) = default;
 };
 
@@ -65,6 +67,7 @@ struct VolumeRecord {
   // Asked for and not yet in force; its in-sync set is empty. The primary proposes the steps.
   std::optional<Configuration> wish;
   std::string change_operation;  // of the last change that was asked for
+  std::string retry_operation;   // of the last word to try a replica again
   BlockCount size;
   std::uint64_t log_bytes = 0;
   std::uint64_t io_timeout_ms = 0;

@@ -66,6 +66,7 @@ struct ChangeVolume {
   std::string to;           // ... this node; empty: where placement says
   std::string remove;       // node name: its replica goes, nothing replaces it
   bool cancel = false;      // the wish goes, what is in force stays
+  std::string retry;        // node name: its replica was given up, and is to be tried again
 };
 
 // The replica on that node becomes the primary; its volume is not interrupted by more than a

@@ -233,6 +233,7 @@ bool Core::serve(Volume& volume, Asker& asker, Instant now, Outputs& out) {
     return serve_detach(volume, asker, *detach, out);
   }
   if (const auto* change = std::get_if<ChangeVolume>(&asker.request)) {
+    if (!change->retry.empty()) return serve_retry(volume, asker, *change, out);
     return serve_change(volume, asker, *change, now, out);
   }
   if (const auto* move = std::get_if<MoveVolume>(&asker.request)) {

@@ -13,11 +13,13 @@ void write(const ReplicaRecord& replica, v1::StoredReplica& out) {
   out.set_node(replica.node.value());
   out.set_endpoint(replica.endpoint.value());
   out.set_address(replica.address);
+  out.set_word(replica.word);
+  out.set_trouble(replica.trouble);
 }
 
 ReplicaRecord read(const v1::StoredReplica& in) {
   return ReplicaRecord{ReplicaId(in.id()), NodeId(in.node()), EndpointVersion(in.endpoint()),
-                       in.address()};
+                       in.address(), in.word(), in.trouble()};
 }
 
 void write_position(const Position& in, v1::Position& out) {
@@ -101,6 +103,7 @@ std::string encode(const VolumeRecord& record) {
   out.set_replicas_made(record.replicas_made);
   if (record.wish) proto::to_proto(*record.wish, *out.mutable_wish());
   out.set_change_operation(record.change_operation);
+  out.set_retry_operation(record.retry_operation);
   out.set_primary(record.primary.value());
   out.set_winner_start(record.winner_start.value());
   out.set_primary_node_start(record.primary_node_start.value());
@@ -149,6 +152,7 @@ Result<VolumeRecord> decode_volume(const std::string& bytes) {
     return make_error(Errc::corrupt, "a volume record wishes for an impossible configuration");
   }
   record.change_operation = in.change_operation();
+  record.retry_operation = in.retry_operation();
   record.primary = ReplicaId(in.primary());
   record.winner_start = ProcessStart(in.winner_start());
   record.primary_node_start = ProcessStart(in.primary_node_start());

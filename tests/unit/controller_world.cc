@@ -111,6 +111,23 @@ void World::connect_nodes() {
   }
 }
 
+void World::tell_failures(VolumeId volume, const ModelReplica& primary, PeerStatus& peer) const {
+  std::uint32_t word = 0;
+  for (const PeerEndpoint& endpoint : primary.assignment.endpoints) {
+    if (endpoint.replica == peer.replica) word = endpoint.word;
+  }
+  for (const ModelNode& node : nodes_) {
+    const auto at = node.replicas.find(volume);
+    if (at == node.replicas.end() || at->second.facts.replica != peer.replica) continue;
+    const std::vector<FailureStatus>& failures = at->second.failures;
+    if (failures.empty() || word > at->second.word) continue;
+    for (const FailureStatus& failure : failures) peer.failures.push_back(failure);
+    peer.escalated = true;
+    const bool terminal = failures.back().action == FailureAction::terminal;
+    peer.state = terminal ? ReplicaState::terminal : ReplicaState::rebuilding;
+  }
+}
+
 void World::fill_peers(const ModelNode& node, const ModelReplica& primary,
                        ReplicaStatus& status) const {
   status.committed = primary.facts.marks.written;
@@ -127,6 +144,7 @@ void World::fill_peers(const ModelNode& node, const ModelReplica& primary,
     const bool follows = other.alive && at->second.assignment.epoch == primary.assignment.epoch;
     peer.state = follows ? ReplicaState::in_sync : ReplicaState::unreachable;
     peer.written = at->second.facts.marks.written;
+    tell_failures(status.volume, primary, peer);
     status.peers.push_back(peer);
   }
 }
@@ -142,7 +160,9 @@ std::vector<ReplicaStatus> World::statuses(const ModelNode& node) const {
     status.promised = replica.facts.promised;
     status.role = replica.role;
     status.serving = replica.serving;
-    status.log_failed = replica.log_failed;
+    status.log_failed = replica.log_failed || replica.given_up;
+    status.given_up = replica.given_up;
+    status.store_failures = replica.given_up ? 9 : 0;
     status.marks = replica.facts.marks;
     status.grants_primary = replica.grants;
     for (const ReplicaId id : replica.level) {
@@ -150,6 +170,7 @@ std::vector<ReplicaStatus> World::statuses(const ModelNode& node) const {
       peer.replica = id;
       peer.state = ReplicaState::in_sync;
       peer.written = replica.facts.marks.written;
+      tell_failures(volume, replica, peer);
       status.peers.push_back(peer);
     }
     if (replica.serving) fill_peers(node, replica, status);

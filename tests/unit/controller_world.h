@@ -33,6 +33,10 @@ struct ModelReplica {
   std::vector<ReplicaId> level;
   std::optional<Configuration> proposed;
   bool never_rests = false;  // a primary that is asked to drain does not come to an end
+  // What its primary says of its recoveries; forgotten when the operator's word is above `word`.
+  std::vector<FailureStatus> failures;
+  std::uint32_t word = 0;
+  bool given_up = false;  // what its own node says of its store
 };
 
 struct ModelNode {
@@ -121,6 +125,7 @@ class World {
   void beat();
   void beat(std::size_t index);
   std::vector<ReplicaStatus> statuses(const ModelNode& node) const;
+  void tell_failures(VolumeId volume, const ModelReplica& primary, PeerStatus& peer) const;
   void fill_peers(const ModelNode& node, const ModelReplica& primary, ReplicaStatus& status) const;
   void on(ModelNode& node, const control::CreateReplica& message);
   void on(ModelNode& node, const control::DeleteReplica& message);
