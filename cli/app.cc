@@ -58,12 +58,14 @@ void add_commands(CLI::App& app, Context& context) {
   CLI::App& replica = add_group(app, "replica", "Single replicas of a volume: replace, remove");
   add_replica_replace(replica, context);
   add_replica_remove(replica, context);
+  add_replica_retry(replica, context);
   add_attach(app, context);
   add_detach(app, context);
   CLI::App& node = add_group(app, "node", "Nodes of the cluster");
   add_node_list(node, context);
   add_node_drain(node, context);
   add_watch(app, context);
+  add_why(app, context);
   add_events(app, context);
   add_bench(app, context);
   CLI::App& wal = add_group(app, "wal", "The log of one replica on disk");

@@ -55,6 +55,7 @@ void add_volume_delete(CLI::App& volume, Context& context);
 void add_volume_change(CLI::App& volume, Context& context);
 void add_replica_replace(CLI::App& replica, Context& context);
 void add_replica_remove(CLI::App& replica, Context& context);
+void add_replica_retry(CLI::App& replica, Context& context);
 void add_bench(CLI::App& app, Context& context);
 void add_attach(CLI::App& app, Context& context);
 void add_detach(CLI::App& app, Context& context);
@@ -64,5 +65,6 @@ void add_wal_dump(CLI::App& wal, Context& context);
 void add_wal_verify(CLI::App& wal, Context& context);
 void add_events(CLI::App& app, Context& context);
 void add_watch(CLI::App& app, Context& context);
+void add_why(CLI::App& app, Context& context);
 
 }  // namespace seawall::cli

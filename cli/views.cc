@@ -22,6 +22,33 @@ std::string text_or_dash(bool known, std::uint64_t value) {
   return known ? fmt::format("{}", value) : "-";
 }
 
+boost::json::array failures_json(const pb::ReplicaView& r) {
+  boost::json::array failures;
+  for (const pb::FailureView& failure : r.failures()) {
+    failures.push_back(boost::json::object{
+        {"kind", failure.kind()},
+        {"action", failure.action()},
+        {"nth", failure.nth()},
+        {"ago_ms", number_or_null(failure.has_ago_ms(), failure.ago_ms())}});
+  }
+  return failures;
+}
+
+// One line a replica that has a history of failures.
+std::string failures_text(const pb::Volume& v) {
+  std::string out;
+  for (const pb::ReplicaView& r : v.replicas()) {
+    if (r.failures().empty()) continue;
+    std::string line;
+    for (const pb::FailureView& failure : r.failures()) {
+      line += fmt::format("{}{} #{} {}", line.empty() ? "" : ", ", failure.kind(), failure.nth(),
+                          failure.action());
+    }
+    out += fmt::format("  failures  {}: {}\n", r.node(), line);
+  }
+  return out;
+}
+
 boost::json::object replica_json(const pb::ReplicaView& r) {
   return {{"id", r.id()},
           {"node", r.node()},
@@ -44,10 +71,14 @@ boost::json::object replica_json(const pb::ReplicaView& r) {
           {"applied", number_or_null(r.has_applied(), r.applied())},
           {"trimmed", number_or_null(r.has_trimmed(), r.trimmed())},
           {"session_kind", r.session_kind().empty() ? "none" : r.session_kind()},
+          {"session_phase", r.session_phase().empty() ? "none" : r.session_phase()},
           {"session_epoch", r.session_epoch()},
           {"session_counter", r.session_counter()},
           {"bytes_total", r.bytes_total()},
-          {"bytes_left", r.bytes_left()}};
+          {"bytes_left", r.bytes_left()},
+          {"lag", number_or_null(r.has_lag(), r.lag())},
+          {"escalated", r.escalated()},
+          {"failures", failures_json(r)}};
 }
 
 std::string policy_name(const std::string& policy, std::uint32_t least, std::uint32_t replicas) {
@@ -193,6 +224,7 @@ std::string volume_text(const pb::Volume& v, bool colours) {
                          ? ""
                          : fmt::format(", failover to epoch {} under way", v.pending_epoch()));
   if (v.has_force()) out += force_text(v.force());
+  out += failures_text(v);
   out += fmt::format("  attached  {}\n  id        {}, incarnation {}\n\n", attached_at(v), v.id(),
                      v.incarnation());
   return out + replica_table(v, colours).text();
@@ -223,7 +255,7 @@ Colour colour_of_health(const std::string& health) {
 
 Colour colour_of_replica(const std::string& state) {
   if (state == "in_sync") return Colour::green;
-  if (state == "unreachable" || state == "failed") return Colour::red;
+  if (state == "unreachable" || state == "failed" || state == "terminal") return Colour::red;
   return Colour::yellow;
 }
 

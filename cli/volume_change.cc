@@ -1,4 +1,5 @@
 // seawall volume change NAME ..., seawall replica replace NAME --node BAD, seawall replica remove
+// ..., seawall replica retry ...
 #include <fmt/format.h>
 
 #include <chrono>
@@ -43,6 +44,27 @@ pb::Volume wait_for_end(ControllerClient& controller, const Context& context, pb
     volume = controller.get_volume(volume.name());
   }
   return volume;
+}
+
+// Until the replica on that node counts again.
+pb::Volume wait_for_replica(ControllerClient& controller, const Context& context,
+                            const std::string& volume, const std::string& node) {
+  const auto deadline = std::chrono::steady_clock::now() +
+                        std::chrono::milliseconds(context.timeout_ms(wait_otherwise_ms));
+  for (;;) {
+    pb::Volume now = controller.get_volume(volume);
+    std::string state = "gone";
+    for (const pb::ReplicaView& replica : now.replicas()) {
+      if (replica.node() == node) state = replica.state();
+    }
+    if (state == "in_sync") return now;
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw Failure(ExitCode::timed_out,
+                    fmt::format("the replica of \"{}\" on {} is {}; `seawall why {}` tells why",
+                                volume, node, state, volume));
+    }
+    std::this_thread::sleep_for(look_again);
+  }
 }
 
 void change(const Context& context, Options& options) {
@@ -135,6 +157,30 @@ void add_replica_remove(CLI::App& replica, Context& context) {
           "Name of the node whose replica goes")
       ->type_name("NODE")
       ->required();
+}
+
+void add_replica_retry(CLI::App& replica, Context& context) {
+  const auto options = std::make_shared<Options>();
+  pb::ChangeVolumeRequest& request = options->request;
+  CLI::App* const command = add_command(
+      replica, "retry", "Try a replica again that was given up; its cause is mended", options,
+      context);
+  command
+      ->add_option_function<std::string>(
+          "--node", [&request](const std::string& text) { request.set_retry_node(text); },
+          "Name of the node whose replica is tried again")
+      ->type_name("NODE")
+      ->required();
+  command->callback([&context, options] {
+    options->request.set_operation_id(new_operation_id());
+    const std::unique_ptr<ControllerClient> controller = context.controller();
+    pb::Volume volume = controller->change_volume(options->request);
+    if (options->wait) {
+      volume = wait_for_replica(*controller, context, volume.name(), options->request.retry_node());
+    }
+    context.print(volume_json(volume), fmt::format("{}: the replica on {} is tried again\n",
+                                                   volume.name(), options->request.retry_node()));
+  });
 }
 
 }  // namespace seawall::cli
