@@ -35,6 +35,7 @@ class Collector final : public wal::LogVisitor {
   Collector(ReplicaLog& log, const std::function<void(const LogRecord&)>& on_record)
       : log_(log), on_record_(on_record) {}
 
+  void on_start() override {}  // what was found before damage is there, and shown
   void on_segment(std::uint32_t slot, const wal::SegmentHeader& header) override {
     log_.segments.push_back(LogSegment{slot, header, 0, 0});
   }
@@ -113,7 +114,8 @@ ReplicaLog read_replica(const std::string& directory,
 bool is_sound(const ReplicaLog& log) {
   const bool slots =
       log.super.slots[0] == wal::SlotState::valid && log.super.slots[1] == wal::SlotState::valid;
-  return slots && log.recovered.damage == Damage::none && !log.recovered.broken;
+  return slots && log.recovered.damage == Damage::none && !log.recovered.broken &&
+         !log.recovered.starts_behind;
 }
 
 const char* kind_name(RecordKind kind) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/control.h"
 #include "engine/core.h"
 #include "sim/fault_kinds.h"
@@ -88,6 +89,7 @@ struct RunOptions {
   std::string policy = "quorum";
   std::string write_cache = "writeback";
   std::uint64_t log_bytes = 1 << 20;
+  std::uint8_t keep_log_percent = limits::log_kept_percent;  // wal/store.h
   Micros chaos = 20 * seconds;     // first phase
   Micros converge = 90 * seconds;  // bound of the second
   Micros disk_write_max = 400, disk_sync_max = 2 * ms, disk_read_max = 300;

@@ -25,13 +25,14 @@ constexpr Duration scrub_first{4'000};
 constexpr Duration scrub_rest{60'000};
 
 runtime::NodeHostOptions host_options(NodeNumber node, std::uint64_t boot, ProcessStart start,
-                                      const std::string& address, const Generation* generation) {
+                                      const std::string& address, const RunOptions& run) {
   runtime::NodeHostOptions options;
   options.node = NodeId{node};
   options.name = "n" + std::to_string(node);
   options.pool_id = "pool" + std::to_string(node);
   options.data_address = address;
-  options.core.generation = generation;
+  options.core.generation = run.generation;
+  options.keep_log_percent = run.keep_log_percent;
   options.process_start = start;
   options.boot.hi = node;
   options.boot.lo = boot;
@@ -255,7 +256,7 @@ Process::Process(const World& world_of_run, NodeNumber node, const ClockOf& cloc
       host_(std::make_unique<runtime::NodeHost>(*shard_, disks,
                                                 host_options(node, boot, process_start_,
                                                              world_.network.address(node),
-                                                             world_.options.generation))),
+                                                             world_.options))),
       disks_(disks) {
   disks_.plug(owner_);
 }

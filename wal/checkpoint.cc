@@ -1,4 +1,4 @@
-// The checkpoint: folds stable records into the base, then lets the log behind them go.
+// The checkpoint: folds stable records into the base.
 //
 //   idle -> intent -> (read_log -> place -> write_base)* -> write_pages -> flush -> commit -> idle
 //
@@ -114,7 +114,7 @@ bool StoreImpl::pump_is_due() const {
   const bool intent_stored = fold_.stage == FoldStage::intent && rounds_done_ >= fold_.super_round;
   const bool reads = (waiting_reads_head_ != nullptr && !free_reads_.empty()) ||
                      (waiting_log_reads_head_ != nullptr && !free_log_reads_.empty());
-  return lanes || release_is_due() || super_waits || intent_stored || reads || sweeping_ ||
+  return lanes || release_is_due() || trim_is_due() || super_waits || intent_stored || reads || sweeping_ ||
          (failed_ && !failure_told_);
 }
 
@@ -318,8 +318,9 @@ void StoreImpl::fold_commit() {
   CHECK(fold_.mapped_delta >= 0 ||
         extents_mapped_ >= static_cast<std::uint64_t>(-fold_.mapped_delta));
   extents_mapped_ += static_cast<std::uint64_t>(fold_.mapped_delta);
-  if (trim_round_ == 0) plan_trim(fold_.cut);
+  const bool trims = trim_round_ == 0 && plan_trim(fold_.cut, TrimWhen::with_commit);
   fold_.super_round = super_change();
+  if (trims) tell_trim();
 }
 
 // The super block with the new `applied` is durable; what the index holds up to there is the
@@ -344,46 +345,6 @@ void StoreImpl::pump_sweep() {
   if (!index_.sweep(sweep_cursor_, Lsn(super_.applied_lsn), budget)) return;
   sweeping_ = false;
   if (space_wanted_) say_log_space();
-}
-
-// --- trim ---
-
-// Segments whose records are all folded, and below every pin, go; log start is stored first.
-void StoreImpl::plan_trim(Lsn applied) {
-  Lsn limit = applied.next();
-  for (const auto& pin : pins_) {
-    if (!MUTANT(M57)) limit = std::min(limit, pin.value);
-  }
-  if (MUTANT(M56)) limit = limit.next();
-  const std::vector<std::uint32_t>& order = log_.order();
-  std::uint32_t count = 0;
-  while (count + 1 < order.size() && log_.slot(order[count + 1]).header.first_lsn <= limit) {
-    ++count;
-  }
-  if (count == 0) return;
-  const SegmentHeader& first = log_.slot(order[count]).header;
-  super_next_.log_start_lsn = first.first_lsn.value();
-  super_next_.log_start_chain = first.chain_before;
-  super_next_.log_start_number = first.id.number;
-  super_next_.log_start_version = first.id.version;
-  trim_count_ = count;
-  trim_round_ = super_change();
-  if (MUTANT(M58)) finish_trim();  // space is reused before the super block says so
-}
-
-// Pins that moved on may let segments go without a checkpoint, once space is wanted.
-void StoreImpl::maybe_trim() {
-  if (trim_round_ != 0 || fold_.stage != FoldStage::idle || quiescing_) return;
-  if (log_.free_count() * 2 > layout_.segment_count && named_percent() < 50) return;
-  plan_trim(Lsn(super_.applied_lsn));
-}
-
-void StoreImpl::finish_trim() {
-  trim_round_ = 0;
-  for (; trim_count_ > 0; --trim_count_) log_.release_first();
-  log_.drop_batches_before(Lsn(super_.log_start_lsn));
-  release_later(false);
-  say_log_space();
 }
 
 }  // namespace seawall::wal

@@ -119,6 +119,17 @@ class StoreImpl::Loader final : public LogVisitor {
  public:
   explicit Loader(StoreImpl& store) : store_(store), applied_(store.super_.applied_lsn) {}
 
+  void on_start() override {
+    store_.log_.clear();
+    store_.index_.clear();
+    store_.requests_ = MUTANT(M83) ? RequestTables{} : requests_of(store_.super_);
+    store_.named_.clear();
+    store_.named_twice_ = false;
+    store_.facts_.terms = terms_of(store_.super_);
+    store_.facts_.last_term = Term(store_.super_.applied_term);
+    foreign_base = false;
+  }
+
   void on_segment(std::uint32_t slot, const SegmentHeader& header) override {
     store_.log_.retain(slot, header);
   }
@@ -171,15 +182,8 @@ Status StoreImpl::open_files() {
 
 // Walks the log and fills tables, index and watermarks from it. Writes nothing.
 Status StoreImpl::load_log(bool power_loss) {
-  log_.clear();
-  index_.clear();
-  requests_ = MUTANT(M83) ? RequestTables{} : requests_of(super_);
-  named_.clear();
-  named_twice_ = false;
   allocator_.forget();
   sweeping_ = false;
-  facts_.terms = terms_of(super_);
-  facts_.last_term = Term(super_.applied_term);
   std::vector<FileId> files;
   for (const LogSlot& slot : log_.slots()) files.push_back(slot.file);
   Loader loader(*this);
@@ -191,6 +195,12 @@ Status StoreImpl::load_log(bool power_loss) {
   }
   if (named_twice_) {
     return make_error(Errc::corrupt, "two records of the log name the same extent");
+  }
+  if (recovered_.starts_behind) {  // durable with the next change; until then it is found again
+    super_next_.log_start_lsn = recovered_.starts_behind->lsn.value();
+    super_next_.log_start_chain = recovered_.starts_behind->chain;
+    super_next_.log_start_number = recovered_.starts_behind->segment.number;
+    super_next_.log_start_version = recovered_.starts_behind->segment.version;
   }
   broken_ = recovered_.broken;
   unknown_ = recovered_.unknown;

@@ -43,6 +43,8 @@ class Walk {
         large_(input.disk, input.base, in_.layout) {}
 
   Result<Recovered> run();
+  // Where the next walk begins; nullopt: this one has decided.
+  [[nodiscard]] std::optional<LogStart> behind() const { return behind_; }
 
  private:
   Status read_headers();
@@ -62,6 +64,7 @@ class Walk {
   void note_claims(const BatchView& batch);
   void find(Case letter, std::uint32_t slot, std::uint32_t block, const char* reason);
   [[nodiscard]] bool continues(std::size_t at) const;
+  [[nodiscard]] std::optional<LogStart> start_behind_damage() const;
   void finish();
 
   const RecoveryInput& in_;
@@ -76,6 +79,7 @@ class Walk {
   Lsn seen_;                       // greatest record of a batch that verifies beyond the end
   bool something_behind_ = false;  // a sealed batch behind the end, in the tail segment
   bool looked_ = false;
+  std::optional<LogStart> behind_;
   bool stopped_ = false;
 };
 
@@ -418,6 +422,21 @@ void Walk::finish() {
   }
 }
 
+// The chain is broken below `applied`, and a later segment begins below it, too: what lies between
+// is in the base, and the base says which chain the rest of the log must go through.
+std::optional<LogStart> Walk::start_behind_damage() const {
+  const Lsn applied(in_.super.applied_lsn);
+  if (!out_.broken || expected_ > applied) return std::nullopt;
+  for (const Candidate& segment : segments_) {
+    const SegmentHeader& header = segment.header;
+    if (segment.rebuilt || header.first_lsn <= expected_) continue;
+    if (header.first_lsn > applied.next()) break;
+    if (header.first_lsn == applied.next() && header.chain_before != in_.super.applied_chain) break;
+    return LogStart{header.first_lsn, header.chain_before, header.id};
+  }
+  return std::nullopt;
+}
+
 Result<Recovered> Walk::run() {
   TRY(read_headers());
   choose_lineage();
@@ -430,6 +449,7 @@ Result<Recovered> Walk::run() {
   if (super.log_start_lsn == super.applied_lsn + 1) out_.term = Term(super.applied_term);
   if (!segments_.empty() && continues(0)) out_.term = segments_[0].header.term;
   walk_segments();
+  behind_ = start_behind_damage();
   finish();
   return std::move(out_);
 }
@@ -438,7 +458,28 @@ Result<Recovered> Walk::run() {
 
 Result<Recovered> recover_log(const RecoveryInput& input, LogVisitor& visitor) {
   CHECK(input.files.size() == input.layout.segment_count);
-  return Walk(input, visitor).run();
+  DiskSuper super = input.super;
+  const RecoveryInput from{input.disk, input.files,      input.layout, input.incarnation,
+                           super,      input.power_loss, input.base};
+  std::optional<LogStart> start;
+  std::vector<Finding> findings;
+  for (;;) {  // each time from a later segment on
+    visitor.on_start();
+    Walk walk(from, visitor);
+    TRY_ASSIGN(Recovered recovered, walk.run());
+    const std::optional<LogStart> behind = walk.behind();
+    findings.insert(findings.end(), recovered.findings.begin(), recovered.findings.end());
+    if (!behind) {
+      recovered.starts_behind = start;
+      recovered.findings = std::move(findings);
+      return recovered;
+    }
+    start = behind;
+    super.log_start_lsn = behind->lsn.value();
+    super.log_start_chain = behind->chain;
+    super.log_start_number = behind->segment.number;
+    super.log_start_version = behind->segment.version;
+  }
 }
 
 }  // namespace seawall::wal

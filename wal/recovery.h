@@ -74,6 +74,7 @@ struct Finding {  // one place that did not simply verify
 class LogVisitor {
  public:
   virtual ~LogVisitor() = default;
+  virtual void on_start() = 0;  // again, where a walk begins behind damage: all before is void
   virtual void on_segment(std::uint32_t slot, const SegmentHeader& header) = 0;
   virtual void on_batch(std::uint32_t slot, std::uint32_t block, const BatchView& batch) = 0;
 };
@@ -88,6 +89,12 @@ struct RecoveryInput {
   const DiskSuper& super;
   bool power_loss = false;
   FileId base = no_file;  // payload of large writes is there
+};
+
+struct LogStart {
+  Lsn lsn;
+  std::uint64_t chain = 0;  // before it
+  SegmentId segment;
 };
 
 struct Recovered {
@@ -108,6 +115,8 @@ struct Recovered {
   bool copy_tail = false;             // something follows in the tail: a fresh version is due
   std::vector<std::uint32_t> clear;   // slots whose headers must go, highest number first
   std::uint64_t last_number = 0, last_version = 0;  // greatest seen anywhere
+  // A header is bad among records that the base holds all of: the log begins behind it.
+  std::optional<LogStart> starts_behind;
   std::vector<Finding> findings;
 };
 

@@ -18,6 +18,7 @@
 
 #include "engine/base/base_map.h"
 #include "engine/base/facts.h"
+#include "engine/base/limits.h"
 #include "engine/base/record.h"
 #include "engine/base/request_table.h"
 #include "engine/base/result.h"
@@ -45,6 +46,10 @@ struct OpenOptions {
   // An earlier Store on this disk failed in this process: large payload that it had not proven
   // durable is written once more, for a flush that follows a failed one proves nothing about it.
   bool after_failure = false;
+  // Folded records stay in the log until it holds more than this share of its segments (and as much
+  // of what large writes may name): a replica that was away catches up from them. 0: they go at
+  // once.
+  std::uint8_t keep_log_percent = limits::log_kept_percent;
 };
 
 // Told in the order of the log.
@@ -56,6 +61,9 @@ class Sink {
   virtual void on_failed(Error error) = 0;
   virtual void on_super_written(std::uint64_t token) = 0;
   virtual void on_checkpointed(Lsn applied, Lsn trimmed) = 0;
+  // Records at or below `trimmed`, which are at or below `applied`, will go. Told before anything is
+  // given up: what is pinned later lies beyond, what was pinned before is kept.
+  virtual void on_trim(Lsn applied, Lsn trimmed) = 0;
   virtual void on_log_space(std::uint8_t fill_percent) = 0;
 };
 

@@ -1,7 +1,7 @@
 // StoreImpl: the one implementation of Store, over LogState, Index, MapCache and the super block.
 //
 // Its parts, a file each: writer.cc (append, batches, flushes), reader.cc (read), log_reader.cc
-// (read_log), super_queue.cc (changes of the super block), checkpoint.cc (fold, trim), base_io.cc
+// (read_log), super_queue.cc (changes of the super block), checkpoint.cc (fold), trim.cc, base_io.cc
 // (rebuild lanes), open.cc (create, open, close), rewind.cc (rewind, cut, rebuild preparation).
 // Life cycle, thread, ownership, errors: store.h. Nothing allocates after open but the blocking
 // calls.
@@ -271,7 +271,7 @@ class StoreImpl final : public Store {
   static void on_sync_done(Op& op);
   void say_log_space();
   [[nodiscard]] std::uint8_t fill_percent() const;
-  [[nodiscard]] std::uint8_t named_percent() const;
+  [[nodiscard]] std::uint8_t named_percent(std::size_t spare) const;
   [[nodiscard]] bool must_make_room() const;
 
   // --- reader.cc ---
@@ -358,7 +358,15 @@ class StoreImpl final : public Store {
   static void on_map_ready(void* owner);
   FoldOp* free_fold_op();
   void set_generations();
-  void plan_trim(Lsn applied);
+
+  // --- trim.cc ---
+  enum class TrimWhen : std::uint8_t { with_commit, crowded };
+  [[nodiscard]] std::size_t spare_segments(Lsn applied) const;
+  [[nodiscard]] Lsn kept_from(std::size_t trimmed) const;
+  [[nodiscard]] std::uint32_t segments_to_trim(Lsn applied, TrimWhen when) const;
+  bool plan_trim(Lsn applied, TrimWhen when);
+  void tell_trim();
+  [[nodiscard]] bool trim_is_due() const;
   void maybe_trim();
   void finish_trim();
   void pump_sweep();

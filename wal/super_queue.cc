@@ -98,7 +98,8 @@ void StoreImpl::apply_super_facts() {
   if (has_flag(super, super_flag_intent)) applied = std::max(applied, Lsn(super.intent_cut));
   if (has_flag(super, super_flag_base_untrusted)) applied = std::min(applied, facts_.marks.written);
   facts_.marks.applied = applied;
-  facts_.marks.trimmed = Lsn(std::min(super.log_start_lsn - 1, super.applied_lsn));
+  // What is about to go counts as gone already.
+  facts_.marks.trimmed = std::min(Lsn(super_next_.log_start_lsn - 1), applied);
   facts_.size = BlockCount(super.size_blocks);
   if (facts_.damage == Damage::base_untrusted && !has_flag(super, super_flag_base_untrusted)) {
     facts_.damage = Damage::none;

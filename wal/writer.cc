@@ -320,19 +320,6 @@ void StoreImpl::on_sync_done(Op& op) {
 
 // --- space ---
 
-// Of what ordinary records may use: all segments but the reserved ones.
-std::uint8_t StoreImpl::fill_percent() const {
-  const std::size_t usable = layout_.segment_count - limits::segments_reserved;
-  const std::size_t used = std::min(layout_.segment_count - log_.free_count(), usable);
-  return std::max(static_cast<std::uint8_t>(used * 100 / usable), named_percent());
-}
-
-// What large writes hold counts as log, too, but never fills it: further ones go to the log.
-std::uint8_t StoreImpl::named_percent() const {
-  return static_cast<std::uint8_t>(std::uint64_t{named_.size()} * limits::writers_slow_percent /
-                                   named_.capacity());
-}
-
 // Said when the fill has changed, and to whoever was refused whenever something has completed that
 // may have been the reason. A hint: the next append may be refused again.
 void StoreImpl::say_log_space() {

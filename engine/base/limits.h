@@ -60,6 +60,7 @@ inline constexpr std::uint64_t checkpoint_fill_percent = 25;
 inline constexpr std::uint64_t checkpoint_urgent_percent = 75;
 inline constexpr std::uint64_t writers_slow_percent = 90;
 inline constexpr std::uint64_t checkpoint_age_ms = 30'000;
+inline constexpr std::uint64_t log_kept_percent = 50;  // of the log, for who was away for a while
 
 // Nodes.
 inline constexpr std::size_t shards_max = 8;
@@ -86,6 +87,7 @@ static_assert(record_bytes_max % extent_bytes == 0, "the largest write is whole 
 static_assert(map_page_bytes == 8 * map_sector_bytes);
 static_assert(checkpoint_fill_percent < checkpoint_urgent_percent);
 static_assert(checkpoint_urgent_percent < writers_slow_percent);
+static_assert(log_kept_percent + checkpoint_fill_percent <= checkpoint_urgent_percent);
 static_assert(members_max % 2 == 1);
 static_assert(request_table_max >= queue_depth_max, "every open request has its row");
 static_assert(lease_ms < settle_time_ms);

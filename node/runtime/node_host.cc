@@ -50,6 +50,7 @@ void NodeHost::add_replica(const ReplicaRecord& record) {
   options.boot = options_.boot;
   options.core = options_.core;
   options.scrub = options_.scrub;
+  options.keep_log_percent = options_.keep_log_percent;
   replica.host =
       std::make_unique<VolumeHost>(shard_, options, directory_.disk(record.replica));
   replica.host->open();

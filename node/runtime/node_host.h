@@ -35,6 +35,7 @@ struct NodeHostOptions {
   Id128<wal::BootTag> boot;
   CoreOptions core;
   ScrubOptions scrub;
+  std::uint8_t keep_log_percent = limits::log_kept_percent;  // wal/store.h
   // Register at start and Heartbeat by timer through the ControlPort. A daemon whose control edge
   // makes these itself says false.
   bool heartbeats = true;

@@ -47,6 +47,7 @@ void VolumeHost::begin_opening() {
   options.boot = options_.boot;
   options.process_start = ProcessStart{options_.process_start.value() + openings_};
   options.after_failure = openings_ > 0;
+  options.keep_log_percent = options_.keep_log_percent;
   ++openings_;
   wal::Sink& sink = *this;
   shard_.blocking.run(
@@ -506,6 +507,9 @@ void VolumeHost::on_failed(Error error) {
 }
 void VolumeHost::on_super_written(std::uint64_t token) { feed(event::SuperWritten{token}); }
 void VolumeHost::on_checkpointed(Lsn applied, Lsn trimmed) {
+  feed(event::Checkpointed{applied, trimmed});
+}
+void VolumeHost::on_trim(Lsn applied, Lsn trimmed) {
   feed(event::Checkpointed{applied, trimmed});
 }
 void VolumeHost::on_log_space(std::uint8_t fill_percent) {

@@ -34,6 +34,7 @@ struct VolumeHostOptions {
   Id128<wal::BootTag> boot;
   CoreOptions core;  // `volume` is filled in
   ScrubOptions scrub;
+  std::uint8_t keep_log_percent = limits::log_kept_percent;
 };
 
 struct HostCounters {
@@ -106,6 +107,7 @@ class VolumeHost final : public LinkUser, public wal::Sink, public TimerUser, pu
   void on_failed(Error error) override;
   void on_super_written(std::uint64_t token) override;
   void on_checkpointed(Lsn applied, Lsn trimmed) override;
+  void on_trim(Lsn applied, Lsn trimmed) override;
   void on_log_space(std::uint8_t fill_percent) override;
   // --- TimerUser ---
   void on_timer(Instant now) override;

@@ -20,6 +20,7 @@ struct Quiet final : wal::Sink {
   void on_failed(Error error) override { failed = error.what; }
   void on_super_written(std::uint64_t) override {}
   void on_checkpointed(Lsn, Lsn) override {}
+  void on_trim(Lsn, Lsn) override {}
   void on_log_space(std::uint8_t) override {}
   const char* failed = nullptr;
 };

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -38,6 +39,12 @@ struct TestSink final : Sink {
     trimmed = gone;
     ++checkpoints;
   }
+  void on_trim(Lsn upto, Lsn gone) override {
+    applied = upto;
+    trimmed = gone;
+    ++trims;
+    if (told) told(gone);
+  }
   void on_log_space(std::uint8_t percent) override {
     fill = percent;
     ++space_events;
@@ -46,10 +53,12 @@ struct TestSink final : Sink {
   Lsn written, durable, applied, trimmed;
   int failures = 0;
   int checkpoints = 0;
+  int trims = 0;
   int space_events = 0;
   Error failure{};
   std::uint8_t fill = 0;
   std::vector<std::uint64_t> tokens;
+  std::function<void(Lsn trimmed)> told;  // in on_trim
 };
 
 using Stamp = std::uint64_t;  // 0: zeroes
@@ -92,6 +101,7 @@ class Rig {
     options.replica = test_replica;
     options.boot = {1, boot};
     options.process_start = ProcessStart(start);
+    options.keep_log_percent = keep_log_percent;
     return options;
   }
 
@@ -303,6 +313,7 @@ class Rig {
   std::uint64_t now = 0;
   std::uint64_t large_blocks = 0;  // write_any() makes large writes of this size, too
   std::uint64_t large_extent_blocks = 4;
+  std::uint8_t keep_log_percent = limits::log_kept_percent;
   bool keep_model = false;       // open() does not shorten the model to what it finds
   std::uint64_t generation = 0;  // mixed into stamps: other content for the same lsn
 

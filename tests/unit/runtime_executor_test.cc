@@ -48,6 +48,7 @@ struct NotedSink final : wal::Sink, EventSink {
   void on_failed(Error) override {}
   void on_super_written(std::uint64_t token) override { supers.push_back(token); }
   void on_checkpointed(Lsn, Lsn) override {}
+  void on_trim(Lsn, Lsn) override {}
   void on_log_space(std::uint8_t) override {}
   void feed(const Event& event) override {
     if (const auto* done = std::get_if<event::ReadDone>(&event)) reads.push_back(*done);
