@@ -16,7 +16,7 @@ RunOptions run_options(const StageOptions& stage, const Generation& generation) 
   options.nodes = options.replicas = stage.nodes;
   options.policy = stage.policy;
   options.log_bytes = stage.log_bytes;
-  options.keep_log_percent = 0;  // what the older ones had; the scenarios choose the log's size
+  options.keep_log_percent = stage.keep_log_percent;
   options.timer_lateness_max = 1 * ms;
   options.generation = &generation;
   options.workload.volume_blocks = stage.volume_blocks;

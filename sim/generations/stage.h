@@ -59,6 +59,7 @@ struct StageOptions {
   std::uint64_t log_bytes = 1 << 20;
   std::uint64_t volume_blocks = 512;
   Micros think_max = 60 * ms;  // of the client, between two requests
+  std::uint8_t keep_log_percent = 0;  // what the older ones had; a scenario chooses the log's size
 };
 
 class Stage {

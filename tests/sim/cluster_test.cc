@@ -161,35 +161,6 @@ TEST(SimCluster, R01_replicas_that_the_log_has_left_behind_are_rebuilt) {
   EXPECT_GE(rebuilds, 3u);
 }
 
-// The same absences of somebody whom the primary of a later epoch has never met, and a log that
-// keeps what is folded: what was missed is still in it. (By a full copy until the log was kept.)
-TEST(SimCluster, G01_a_short_absence_costs_a_catch_up_and_no_copy) {
-  for (const std::uint8_t keep : {std::uint8_t{0}, std::uint8_t{limits::log_kept_percent}}) {
-    std::uint64_t rebuilds = 0;
-    std::uint64_t catch_ups = 0;
-    for (std::uint64_t seed = 1; seed <= scenario_seeds; ++seed) {
-      RunOptions options = calm(seed);
-      options.log_bytes = 4 << 20;
-      options.keep_log_percent = keep;
-      options.workload.volume_blocks = 1024;
-      options.workload.blocks_max = 4;
-      options.workload.think_max = 20 * ms;
-      options.workload.queue_depth = 8;
-      options.faults.crash = 2 * seconds;
-      options.faults.down_max = 1 * seconds;
-      const RunResult result = run_good(options);
-      rebuilds += result.rebuilds;
-      catch_ups += result.catch_ups;
-    }
-    if (keep == 0) {
-      EXPECT_GT(rebuilds, 0u) << "the scenario must need what is kept";
-    } else {
-      EXPECT_EQ(rebuilds, 0u);
-      EXPECT_GT(catch_ups, 20u);
-    }
-  }
-}
-
 // The writers never stop and the checkpoints of both sides go on while the base travels.
 TEST(SimCluster, R02_a_rebuild_under_live_writes_converges_and_is_equal) {
   std::uint64_t rebuilds = 0;
