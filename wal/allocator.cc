@@ -15,6 +15,7 @@ bool Allocator::is_free(const MapPage& page, std::uint64_t extent) const {
 Allocator::Found Allocator::look_at(std::uint64_t extent) {
   const MapPage* page = map_.get(map_.bits_page(extent));
   if (page == nullptr) return Found::wait;
+  if (page->bad_sectors != 0) met_rot_ = true;
   if (page->failed || page->bad_sectors != 0) return Found::no;
   return is_free(*page, extent) ? Found::yes : Found::no;
 }
@@ -33,6 +34,7 @@ Allocator::Found Allocator::next_run(std::uint64_t& cursor, std::uint32_t most, 
     const MapPage* page = map_.get(map_.bits_page(cursor));
     if (page == nullptr) return run.count > 0 ? Found::yes : Found::wait;
     const bool whole = cursor == number * bits_per_page;
+    if (page->bad_sectors != 0) met_rot_ = true;
     const bool sound = !page->failed && page->bad_sectors == 0;
     for (; cursor < end && sound; ++cursor) {
       if (run.count == most) return Found::yes;
@@ -58,6 +60,7 @@ void Allocator::committed() {
 
 void Allocator::forget() {
   lowest_ = 0;
+  met_rot_ = false;
   std::fill(full_.begin(), full_.end(), false);
   std::fill(freed_.begin(), freed_.end(), false);
 }

@@ -50,6 +50,8 @@ class Allocator {
     full_[extent / bits_per_page] = false;
   }
   void forget();  // whatever was known about what is taken
+  // A page of bits was looked at that does not verify: what it holds counts as taken.
+  [[nodiscard]] bool met_rot() const { return met_rot_; }
 
  private:
   [[nodiscard]] bool is_free(const MapPage& page, std::uint64_t extent) const;
@@ -58,6 +60,7 @@ class Allocator {
   const Named& named_;
   const Layout& layout_;
   std::uint64_t lowest_ = 0;  // none below it is free
+  bool met_rot_ = false;
   std::vector<bool> full_;    // pages of bits in which nothing was found
   std::vector<bool> freed_;   // pages in which a bit was cleared since the last commit
 };

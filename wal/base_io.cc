@@ -215,7 +215,10 @@ bool StoreImpl::put_base_entry(MapPage& page, BaseWriteOp& op, std::uint64_t ext
     const Allocator::Found found = find_extent(extent, base_write_.waiter, target);
     if (found != Allocator::Found::yes) {
       if (found == Allocator::Found::wait) make_room_for_lane();
-      if (found == Allocator::Found::no) end_base_write(Errc::no_space);
+      if (found == Allocator::Found::no) {
+        if (allocator_.met_rot()) note_rotten(true);
+        end_base_write(Errc::no_space);
+      }
       return found == Allocator::Found::no;
     }
   }
@@ -227,6 +230,7 @@ bool StoreImpl::put_base_entry(MapPage& page, BaseWriteOp& op, std::uint64_t ext
     }
     for (const MapPage* used : {bits.off, bits.on}) {
       if (used != nullptr && (used->failed || used->bad_sectors != 0)) {
+        if (!used->failed) note_rotten(true);
         end_base_write(Errc::corrupt);
         return true;
       }

@@ -65,6 +65,7 @@ inline constexpr std::uint32_t super_flag_floor = 1u << 5;
 inline constexpr std::uint32_t super_flag_intent = 1u << 6;
 inline constexpr std::uint32_t super_flag_base_untrusted = 1u << 7;
 inline constexpr std::uint32_t super_flag_regressed = 1u << 8;
+inline constexpr std::uint32_t super_flag_bits_rotten = 1u << 9;  // the next opening sweeps them
 
 struct DiskSuper {
   std::uint32_t magic;

@@ -66,6 +66,22 @@ std::uint64_t greatest_generation(std::span<const std::byte> slot, std::uint64_t
   return view_slot(slot, number, magic).greatest;
 }
 
+void seal_page(std::span<std::byte> page, std::uint64_t number, std::uint32_t magic,
+               std::uint64_t generation) {
+  for (std::size_t i = 0; i < sectors_per_page; ++i) {
+    const std::span<std::byte> sector = page.subspan(i * sector_bytes, sector_bytes);
+    DiskSector head{};
+    head.magic = magic;
+    head.version = format_version;
+    head.sector = static_cast<std::uint16_t>(i);
+    head.page = number;
+    head.generation = generation;
+    std::memcpy(sector.data(), &head, sizeof head);
+    head.crc = sector_crc(sector);
+    std::memcpy(sector.data(), &head, sizeof head);
+  }
+}
+
 bool Generations::counts(std::uint64_t generation) const {
   if (generation == 0 || generation < floor) return false;
   if (open != 0 && generation == open) return true;
@@ -377,19 +393,8 @@ MapPage* MapCache::next_dirty(std::size_t& cursor, std::uint64_t generation) {
     page.slot = 1 - page.slot;
   }
   page.generation = generation;
-  const std::uint32_t magic = is_bits(page.number) ? bits_magic : entry_magic;
-  for (std::size_t i = 0; i < sectors_per_page; ++i) {
-    const std::span<std::byte> sector{page.bytes + i * sector_bytes, sector_bytes};
-    DiskSector head{};
-    head.magic = magic;
-    head.version = format_version;
-    head.sector = static_cast<std::uint16_t>(i);
-    head.page = page.number;
-    head.generation = generation;
-    std::memcpy(sector.data(), &head, sizeof head);
-    head.crc = sector_crc(sector);
-    std::memcpy(sector.data(), &head, sizeof head);
-  }
+  seal_page({page.bytes, page_bytes}, page.number, is_bits(page.number) ? bits_magic : entry_magic,
+            generation);
   ++page.pins;
   page.dirty = false;
   --dirty_count_;

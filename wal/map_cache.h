@@ -45,6 +45,10 @@ PageChoice choose_slot(std::span<const std::byte> both, std::uint64_t number, st
 std::uint64_t greatest_generation(std::span<const std::byte> slot, std::uint64_t number,
                                   std::uint32_t magic);
 
+// Every sector of a page gets its head and its CRC.
+void seal_page(std::span<std::byte> page, std::uint64_t number, std::uint32_t magic,
+               std::uint64_t generation);
+
 struct MapPage {
   std::uint64_t number = 0;
   std::uint64_t generation = 0;

@@ -308,6 +308,7 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
   extents_mapped_ = super_.extents_mapped;
   base_lane_open_ = has_flag(super_, super_flag_marker);
   base_doubtful_ = false;
+  if (has_flag(super_, super_flag_bits_rotten)) TRY(sweep_bits());
   set_generations();
   return ok();
 }

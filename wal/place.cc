@@ -150,14 +150,17 @@ bool StoreImpl::fold_page_bad(const MapPage& page, std::uint64_t extent) {
     return true;
   }
   if (page.bad_sectors == 0) return false;
-  distrust_base();
+  note_rotten(map_.is_bits(page.number));
   return true;
 }
 
-// Said in the super block first: the replica comes back with a base that nobody trusts.
-void StoreImpl::distrust_base() {
+void StoreImpl::distrust_base() { note_rotten(false); }
+
+// Said in the super block first. Bits are made anew from the entries when the replica comes back;
+// with an entry it comes back with a base that nobody trusts.
+void StoreImpl::note_rotten(bool bits) {
   if (untrusted_round_ != 0 || failed_) return;
-  set_flag(super_next_, super_flag_base_untrusted, true);
+  set_flag(super_next_, bits ? super_flag_bits_rotten : super_flag_base_untrusted, true);
   untrusted_round_ = super_change();
 }
 
@@ -203,6 +206,10 @@ bool StoreImpl::fold_find(std::uint64_t extent, std::uint32_t& target) {
     case Allocator::Found::yes: return true;
     case Allocator::Found::wait: fold_page_missing(); return false;
     case Allocator::Found::no: break;
+  }
+  if (allocator_.met_rot()) {
+    note_rotten(true);
+    return false;
   }
   fail(make_error(Errc::no_space, "the checkpoint finds no free extent", extent));
   return false;

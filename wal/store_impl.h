@@ -2,7 +2,8 @@
 //
 // Its parts, a file each: writer.cc (append, batches, flushes), reader.cc (read), log_reader.cc
 // (read_log), super_queue.cc (changes of the super block), checkpoint.cc (fold), trim.cc, base_io.cc
-// (rebuild lanes), open.cc (create, open, close), rewind.cc (rewind, cut, rebuild preparation).
+// (rebuild lanes), open.cc (create, open, close), rewind.cc (rewind, cut, rebuild preparation),
+// sweep.cc (allocation bits made anew).
 // Life cycle, thread, ownership, errors: store.h. Nothing allocates after open but the blocking
 // calls.
 #pragma once
@@ -331,6 +332,7 @@ class StoreImpl final : public Store {
   void drop_moves(std::uint32_t physical);
   void fold_page_missing();
   bool fold_page_bad(const MapPage& page, std::uint64_t extent);
+  void note_rotten(bool bits);
   void fold_move_blocks(EntryRef& entry, std::uint64_t physical, std::uint32_t first,
                         std::uint32_t blocks);
 
@@ -438,6 +440,11 @@ class StoreImpl final : public Store {
   [[nodiscard]] bool is_unknown(Lsn lsn) const;
   Status rewrite_extents(const BatchPlace& batch, std::span<const std::byte> bytes);
   Status sweep_aborted();
+
+  // --- sweep.cc ---
+  Status sweep_bits();
+  [[nodiscard]] Result<bool> find_owners(std::vector<bool>& owned);
+  Status write_bits(const std::vector<bool>& owned, std::uint64_t generation);
   Status rewind_log(Lsn to);
   Status end_exclusive(Status status);
   void forget_log(Lsn cut, Term term, std::uint64_t chain, const TermTable& terms);

@@ -102,6 +102,7 @@ class Rig {
     options.boot = {1, boot};
     options.process_start = ProcessStart(start);
     options.keep_log_percent = keep_log_percent;
+    options.after_failure = reopen_after_failure;
     return options;
   }
 
@@ -314,6 +315,7 @@ class Rig {
   std::uint64_t large_blocks = 0;  // write_any() makes large writes of this size, too
   std::uint64_t large_extent_blocks = 4;
   std::uint8_t keep_log_percent = limits::log_kept_percent;
+  bool reopen_after_failure = false;
   bool keep_model = false;       // open() does not shorten the model to what it finds
   std::uint64_t generation = 0;  // mixed into stamps: other content for the same lsn
 
