@@ -60,7 +60,9 @@ class RebuildPair {
     target.forget_beyond(cut.lsn);
   }
 
-  std::vector<Column> copy_base() {
+  std::vector<Column> copy_base() { return copy_base_of(source); }
+
+  static std::vector<Column> copy_base_of(Rig& rig) {
     std::vector<Column> all;
     for (Lba from(0);;) {
       Column column{{}, std::make_unique<AlignedBuffer>(64 * 1024), std::vector<std::uint32_t>(16),
@@ -70,8 +72,8 @@ class RebuildPair {
       op.into = column.bytes->span();
       op.crcs = column.crcs;
       op.done = [](BaseReadOp&) {};
-      source.store->read_base(op);
-      source.run();
+      rig.store->read_base(op);
+      rig.run();
       EXPECT_EQ(op.result, Errc::ok);
       if (op.end || op.result != Errc::ok) return all;
       column.header = op.header;
