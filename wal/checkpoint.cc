@@ -114,8 +114,8 @@ bool StoreImpl::pump_is_due() const {
   const bool intent_stored = fold_.stage == FoldStage::intent && rounds_done_ >= fold_.super_round;
   const bool reads = (waiting_reads_head_ != nullptr && !free_reads_.empty()) ||
                      (waiting_log_reads_head_ != nullptr && !free_log_reads_.empty());
-  return lanes || release_is_due() || trim_is_due() || super_waits || intent_stored || reads || sweeping_ ||
-         (failed_ && !failure_told_);
+  return lanes || release_is_due() || trim_is_due() || super_waits || intent_stored || reads ||
+         sweeping_ || (failed_ && !failure_told_);
 }
 
 std::optional<Instant> StoreImpl::wake_at() const {

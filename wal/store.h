@@ -61,8 +61,8 @@ class Sink {
   virtual void on_failed(Error error) = 0;
   virtual void on_super_written(std::uint64_t token) = 0;
   virtual void on_checkpointed(Lsn applied, Lsn trimmed) = 0;
-  // Records at or below `trimmed`, which are at or below `applied`, will go. Told before anything is
-  // given up: what is pinned later lies beyond, what was pinned before is kept.
+  // Records at or below `trimmed` (which is at or below `applied`) will go. Told before anything is
+  // given up: what is pinned later lies beyond it, what was pinned before is kept.
   virtual void on_trim(Lsn applied, Lsn trimmed) = 0;
   virtual void on_log_space(std::uint8_t fill_percent) = 0;
 };

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint8_t at_once = 0;  // keep_log_percent: nothing stays
 
-// Writes as a volume under load does, until so many log bytes went in; the checkpoints come by fill.
+// Writes as a volume under load does, until so many log bytes went in; checkpoints come by fill.
 void write_bytes(Rig& rig, Prng& prng, std::uint64_t bytes, int& refused) {
   const std::uint64_t begin = log_bytes(rig);
   for (int i = 0; log_bytes(rig) - begin < bytes; ++i) {

@@ -3,6 +3,7 @@
 
 #include "tests/log/large_rig.h"
 #include "tests/log/rebuild_rig.h"
+#include "wal/map_cache.h"
 
 namespace seawall::wal {
 namespace {
@@ -81,7 +82,7 @@ class Recovery {
                                         crcs));
       payloads_.push_back(std::move(payload));
       if (prng.below(3) == 0) target_.run();
-      if (prng.below(25) == 0) RebuildPair::fold(target_);
+      if (folds && prng.below(25) == 0) RebuildPair::fold(target_);
     }
     target_.flush();
     target_.adopt(pair.source);
@@ -117,6 +118,7 @@ class Recovery {
   RebuildPair pair;
   Prng prng;
   std::size_t moved = 0;  // columns
+  bool folds = true;      // of the target, in between
 
  private:
   Rig& target_;
@@ -202,6 +204,45 @@ TEST(WalRecovered, W15_interrupted_and_begun_again_it_is_equal) {
     ASSERT_NO_FATAL_FAILURE(recover(seed, Way::interrupted, columns));
   }
   EXPECT_GT(columns.moved, 0u);
+}
+
+// Nobody can make an entry anew: the replica says so, and the columns come from a peer.
+TEST(WalRecovered, W46_a_rotten_entry_of_the_map_costs_columns_from_a_peer) {
+  for (std::uint64_t sector = 0; sector < sectors_per_page; ++sector) {
+    SCOPED_TRACE(sector);
+    Recovery recovery(sector + 1);
+    RebuildPair& pair = recovery.pair;
+    Rig& target = pair.target;
+    ASSERT_NO_FATAL_FAILURE(recovery.common_past(25));
+    target.close();
+    for (std::uint64_t slot = 0; slot < 2; ++slot) {
+      target.disk->flip_bit(map_name, slot * page_bytes + sector * sector_bytes + 50, 4);
+    }
+    ASSERT_TRUE(target.open().has_value());
+    const Lsn next = pair.source.last().next();
+    ASSERT_NO_FATAL_FAILURE(recovery.work(5));
+    recovery.folds = false;
+    ASSERT_NO_FATAL_FAILURE(recovery.stream(next));
+    recovery.folds = true;
+    RebuildPair::fold(target);
+    ASSERT_EQ(target.sink.failures, 1);
+    target.store.reset();
+    target.reopen_after_failure = true;
+    ASSERT_TRUE(target.open().has_value());
+    target.reopen_after_failure = false;
+    ASSERT_EQ(target.store->facts().damage, Damage::base_untrusted);
+    ASSERT_EQ(target.store->facts().marks.written, pair.source.last()) << "its log is whole";
+    pair.freeze();
+    pair.prepare();
+    ASSERT_NO_FATAL_FAILURE(recovery.work(5));
+    recovery.send_columns();
+    pair.end_lane();
+    ASSERT_NO_FATAL_FAILURE(recovery.stream(pair.cut.lsn.next()));
+    pair.source.store->thaw_base();
+    pair.clear_marker();
+    EXPECT_EQ(target.store->facts().damage, Damage::none);
+    ASSERT_NO_FATAL_FAILURE(recovery.expect_equal());
+  }
 }
 
 }  // namespace
