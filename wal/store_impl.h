@@ -2,8 +2,8 @@
 //
 // Its parts, a file each: writer.cc (append, batches, flushes), reader.cc (read), log_reader.cc
 // (read_log), super_queue.cc (changes of the super block), checkpoint.cc (fold), trim.cc,
-// base_io.cc (rebuild lanes), open.cc (create, open, close), rewind.cc (rewind, cut, rebuild preparation),
-// sweep.cc (allocation bits made anew).
+// base_io.cc (rebuild lanes), open.cc (create, open, close), rewind.cc (rewind, cut, rebuild
+// preparation), sweep.cc (allocation bits made anew).
 // Life cycle, thread, ownership, errors: store.h. Nothing allocates after open but the blocking
 // calls.
 #pragma once
