@@ -66,6 +66,14 @@ struct Context {
   void drop(Slot slot) {
     if (slot != no_slot) emit(command::DropSlot{slot});
   }
+  // The commands of a step are bounded: what can wait for the next one leaves this much room for
+  // what cannot, an answer and a dropped slot for every open request.
+  static constexpr std::size_t commands_reserved = 640;
+  [[nodiscard]] bool has_room() const { return out->room() > commands_reserved; }
+  // Blocks of the volume; what a peer names may be anything.
+  [[nodiscard]] bool has_blocks(Lba lba, BlockCount blocks) const {
+    return lba.value() <= facts.size.value() && blocks.value() <= facts.size.value() - lba.value();
+  }
   void want_wake(Instant at) {
     if (!wake || at < *wake) wake = at;
   }

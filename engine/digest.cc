@@ -160,7 +160,7 @@ struct DigestAccess {
     const auto asker = [&d](const Requests::Asker& a) {
       d.add(a.link, a.attachment, a.connection, a.request, a.listens);
     };
-    d.add(v.completed_);
+    d.add(v.completed_, v.reads_out_);
     d.word(v.records_.size());
     for (std::size_t i = 0; i < v.records_.size(); ++i) {
       d.add(v.records_[i].lsn, v.records_[i].lba, v.records_[i].blocks, v.records_[i].fua);

@@ -166,7 +166,7 @@ void Membership::start(const Configuration& wanted, ReplicaId cause, Kind kind) 
   change.wanted = wanted;
   change.cause = cause;
   change.kind = kind;
-  change.target = context_.log.head();
+  change.target = primary_.to_prove();
   change_ = change;
   primary_.want_barrier(change_->target);
 }

@@ -283,7 +283,8 @@ void Primary::end_drain() {
 void Primary::on_client_asked(LinkId link, const ClientRequest& request) {
   if (!drain_.on()) {
     requests_.on_asked(link, request);
-  } else if (!drain_.hold(link, request)) {
+  } else if (requests_.open() + drain_.held() >= Requests::open_max ||
+             !drain_.hold(link, request)) {
     requests_.refuse(link, request, ClientStatus::busy);
   }
 }

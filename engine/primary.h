@@ -84,6 +84,12 @@ class Primary {
   [[nodiscard]] bool outvoted() const;
   [[nodiscard]] Position position_seen() const { return Position{epoch_, visible()}; }
   [[nodiscard]] std::optional<Lsn> proved_on(const Configuration& config) const;
+  // What another configuration has to hold durably before it is proposed: the head. In a full log
+  // what may have completed will do, for the head may wait for room that only the change can make.
+  [[nodiscard]] Lsn to_prove() const {
+    const bool tight = context_.fill_percent >= tight_percent && committed_.has_value();
+    return tight ? *committed_ : context_.log.head();
+  }
 
   // --- state ---
   [[nodiscard]] PrimaryPhase phase() const { return phase_; }

@@ -437,6 +437,7 @@ void Primary::send_from_tape(Peer& peer) {
   const Lsn first = tape_.front().header.lsn;
   for (int left = sends_per_step; left > 0; --left) {
     if (peer.cursor < first || peer.cursor > context_.log.head() || !window_open(peer)) return;
+    if (!context_.has_room()) return;
     const TapeEntry& entry = tape_[(peer.cursor - first).value()];
     CHECK(entry.header.lsn == peer.cursor);
     send(peer, message::Append{entry.header, entry.slot, committed_, stable_, context_.now});
@@ -446,7 +447,7 @@ void Primary::send_from_tape(Peer& peer) {
 
 // A slot goes when every open stream has passed its record, or when the tape is too long.
 void Primary::trim_tape() {
-  for (int left = drops_per_step; left > 0 && !tape_.empty(); --left) {
+  for (int left = drops_per_step; left > 0 && !tape_.empty() && context_.has_room(); --left) {
     const Lsn lsn = tape_.front().header.lsn;
     bool needed = false;
     for (const Peer& peer : peers_) {

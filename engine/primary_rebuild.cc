@@ -116,7 +116,10 @@ void Primary::on_base_sent(const event::BaseSent& done) {
     close(*peer, SessionEnd::base_failed);
     return;
   }
-  CHECK(done.sequence >= base.sent);
+  if (base.sent > done.sequence) {  // it has acknowledged what was never sent
+    close(*peer, SessionEnd::not_equal);
+    return;
+  }
   CHECK(done.upto >= base.upto);
   if (done.upto > base.upto) peer->progress_at = context_.now;
   base.sent = done.sequence;

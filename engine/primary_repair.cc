@@ -52,8 +52,10 @@ void Primary::repair() {
 }
 
 void Primary::on(Peer& peer, const message::FetchRecord& fetch) {
-  if (repair_.has(fetch.header.lsn)) {
-    send(peer, message::RecordPayload{fetch.header, message::FetchResult::busy, false, no_slot});
+  const bool inside = context_.has_blocks(fetch.header.lba, fetch.header.blocks);
+  if (!inside || repair_.has(fetch.header.lsn)) {
+    const auto result = inside ? message::FetchResult::busy : message::FetchResult::none;
+    send(peer, message::RecordPayload{fetch.header, result, false, no_slot});
     return;
   }
   context_.emit(command::ServeRecord{*peer.link, envelope_to(peer), fetch.header, false});

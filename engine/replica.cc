@@ -75,6 +75,10 @@ void Replica::repair() {
 }
 
 void Replica::on(const message::FetchRecord& fetch) {
+  if (!context_.has_blocks(fetch.header.lba, fetch.header.blocks)) {
+    send(message::RecordPayload{fetch.header, message::FetchResult::none, true, no_slot});
+    return;
+  }
   context_.emit(command::ServeRecord{link_, reply_, fetch.header, true});
 }
 
@@ -92,9 +96,7 @@ void Replica::on_blocks_repaired(const event::BlocksRepaired& done) {
 }
 
 void Replica::on(const message::FetchBlocks& fetch) {
-  const std::uint64_t size = context_.facts.size.value();
-  const bool inside = fetch.lba.value() <= size && fetch.blocks.value() <= size - fetch.lba.value();
-  if (stage_ == ReplicaStage::streaming && inside) {
+  if (stage_ == ReplicaStage::streaming && context_.has_blocks(fetch.lba, fetch.blocks)) {
     context_.emit(command::ServeBlocks{link_, reply_, fetch.id, fetch.lba, fetch.blocks});
   } else {
     send(message::BlocksPayload{fetch.id, no_slot});
@@ -396,9 +398,8 @@ void Replica::take_record(const message::Append& append) {
     refuse(message::NackReason::divergence);
     return;
   }
-  const bool inside = !changes_blocks(header.kind) ||
-                      (header.lba.value() <= context_.facts.size.value() &&
-                       header.blocks.value() <= context_.facts.size.value() - header.lba.value());
+  const bool inside =
+      !changes_blocks(header.kind) || context_.has_blocks(header.lba, header.blocks);
   const bool lost = (header.flags & record_flag_lost) != 0;  // travels without its payload
   if (!inside || (has_payload(header) && !lost) != (append.slot != no_slot)) {
     ++context_.counters.alarms;

@@ -135,7 +135,7 @@ void Requests::answer_known(LinkId link, const ClientRequest& request, Lsn lsn) 
 }
 
 void Requests::admit_record(LinkId link, const ClientRequest& request) {
-  if (!waiting_.empty() || !may_append(context_.now)) {
+  if (!waiting_.empty() || !may_append(context_.now) || appended_ >= appends_per_step) {
     waiting_.push_back({link, request, context_.now});
     return;
   }
@@ -170,6 +170,7 @@ void Requests::append(LinkId link, const ClientRequest& request) {
   header.lba = request.lba;
   header.blocks = request.blocks;
   header.payload_digest = request.op == ClientOp::write ? request.payload_digest : 0;
+  ++appended_;
   const Lsn lsn = primary_.append_record(header, request.slot);
   primary_.throttle().spend(payload_bytes(header).value() + limits::block_bytes, context_.now);
   records_.push_back({lsn, request.lba, request.blocks, request.fua,
@@ -210,12 +211,17 @@ void Requests::admit_read(LinkId link, const ClientRequest& request) {
   if (place.wait == Lsn{0}) issue(place);
 }
 
+// A disk that hangs keeps what it was asked, however often its clients come anew: the rest waits.
 void Requests::issue(OpenRead& read) {
-  read.issued = true;
+  read.issued = reads_out_ < reads_out_max;
+  if (!read.issued) return;
+  ++reads_out_;
   context_.emit(command::ReadData{read.token, read.lba, read.blocks});
 }
 
 void Requests::on_read_done(const event::ReadDone& done) {
+  CHECK(reads_out_ > 0);
+  --reads_out_;
   for (std::size_t i = 0; i < reads_.size(); ++i) {
     OpenRead& read = reads_[i];
     if (read.token != done.token) continue;
@@ -318,6 +324,7 @@ void Requests::release() {
   release_records();
   release_flushes();
   release_reads();
+  appended_ = 0;
   for (int left = appends_per_step; left > 0 && !waiting_.empty(); --left) {
     if (!may_append(waiting_.front().since)) break;
     const Waiting next = waiting_.pop_front();

@@ -22,6 +22,8 @@ class Primary;
 class Requests {
  public:
   static constexpr std::size_t open_max = limits::attachments_max * limits::queue_depth_max;
+  static constexpr std::size_t reads_out_max = 2 * open_max;
+  static_assert(2 * open_max + 128 <= Context::commands_reserved);
 
   Requests(Context& context, Attachments& attachments, Primary& primary)
       : context_(context), attachments_(attachments), primary_(primary) {}
@@ -121,6 +123,8 @@ class Requests {
   RingBuffer<Waiting, open_max> waiting_;
   RingBuffer<Held, open_max> held_;
   std::uint64_t next_read_ = 1;  // rises for ever: a late ReadDone finds nobody
+  std::size_t reads_out_ = 0;    // with the disk, those that nobody waits for any more included
+  int appended_ = 0;             // in this step
   Lsn completed_;
 };
 

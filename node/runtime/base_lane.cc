@@ -45,7 +45,7 @@ void BaseLane::freeze(const command::FreezeBase& command) {
     store_.freeze_base();
     return;
   }
-  UNREACHABLE("more frozen bases than members can have sessions");
+  refused_.push_back(command);  // reads that never end: this session ends instead
 }
 
 void BaseLane::compare(const command::CompareBase& command) {
@@ -217,6 +217,10 @@ void BaseLane::turn(Instant now) {
   report_writes();
   turn_listing();
   turn_ending();
+  while (!refused_.empty()) {
+    const command::FreezeBase refused = refused_.pop_front();
+    sink_.feed(event::BaseFrozen{refused.peer, refused.session});
+  }
   for (auto& source : sources_) {
     if (source == nullptr) continue;
     if (source->thawed && source->stage != Stage::reading && source->stage != Stage::scanning) {
@@ -241,6 +245,7 @@ bool BaseLane::busy() const {
 }
 
 bool BaseLane::waiting() const {
+  if (!refused_.empty()) return true;
   if (!listings_.empty() && listing_.stage != Listing::Stage::scanning &&
       listing_.stage != Listing::Stage::verifying) {
     return true;

@@ -142,6 +142,7 @@ class BaseLane {
   wal::Store& store_;
   EventSink& sink_;
   std::array<std::unique_ptr<Source>, 2 * limits::members_max> sources_;
+  GrowingRing<command::FreezeBase> refused_{2, 64};
   SessionId rebuild_;
   std::uint64_t rebuild_digest_ = base_digest_start;
   RingBuffer<std::unique_ptr<Write>, writes_max> writes_;

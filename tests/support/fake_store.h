@@ -79,6 +79,9 @@ class FakeStore : public wal::Store {
     std::deque<wal::LogReadOp*> log_reads;
     log_reads.swap(log_reads_);
     for (wal::LogReadOp* op : log_reads) finish(*op);
+    std::deque<wal::MapReadOp*> maps;
+    maps.swap(maps_);
+    for (wal::MapReadOp* op : maps) op->done(*op);
   }
   void fail() { sink_.on_failed(make_error(Errc::io_error, "the disk said no")); }
 
@@ -115,7 +118,8 @@ class FakeStore : public wal::Store {
   void read_map(wal::MapReadOp& op) override {
     op.count = 0;
     op.scanned = op.upto;
-    op.done(op);
+    if (answers) op.done(op);
+    else maps_.push_back(&op);
   }
   bool base_doubtful() const override { return false; }
   void write_base(wal::BaseWriteOp& op) override { op.done(op); }
@@ -212,6 +216,7 @@ class FakeStore : public wal::Store {
   std::deque<std::uint64_t> supers_;
   std::deque<wal::ReadOp*> reads_;
   std::deque<wal::LogReadOp*> log_reads_;
+  std::deque<wal::MapReadOp*> maps_;
 };
 
 }  // namespace seawall::testing

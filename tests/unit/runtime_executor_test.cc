@@ -277,6 +277,39 @@ TEST_F(ExecutorTest, AFrozenBaseIsThawedWhenItsSessionEnds) {
   EXPECT_EQ(store.freezes(), 0) << "nor does it outlive its host";
 }
 
+TEST_F(ExecutorTest, I12_sessions_that_come_anew_while_a_disk_hangs_are_refused_in_the_end) {
+  store.answers = false;
+  for (std::uint64_t counter = 1; counter <= 40; ++counter) {
+    const SessionId session{Epoch{1}, counter};
+    run(command::FreezeBase{ReplicaId{2}, session});
+    turn();
+    ASSERT_EQ(sink.frozen.size(), counter);
+    if (!sink.frozen.back().ok) break;
+    command::CompareBase compare;
+    compare.peer = ReplicaId{2};
+    compare.session = session;
+    compare.map.upto = Lba{16};
+    run(compare);
+    command::SendBase send;
+    send.peer = ReplicaId{2};
+    send.link = peer_link;
+    send.session = session;
+    send.extents_max = 1;
+    run(send);
+    turn();  // the read of the map begins, and never ends
+    run(command::ThawBase{ReplicaId{2}, session});
+    turn();
+  }
+  EXPECT_FALSE(sink.frozen.back().ok);
+  store.answers = true;
+  turn();
+  turn();
+  EXPECT_EQ(store.freezes(), 0);
+  run(command::FreezeBase{ReplicaId{2}, {Epoch{1}, 100}});
+  turn();
+  EXPECT_TRUE(sink.frozen.back().ok);
+}
+
 TEST_F(ExecutorTest, ALinkThatEndedTakesNoFramesAndHangingUpTwiceDoesNoHarm) {
   run(command::HangUp{peer_link});
   run(command::HangUp{peer_link});

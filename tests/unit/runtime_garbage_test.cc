@@ -121,6 +121,23 @@ TEST_F(Garbage, AMalformedMessageWithGoodChecksumsClosesItsLinkOnly) {
   EXPECT_EQ(host(0)->counters().malformed, 1u);
 }
 
+TEST_F(Garbage, ARecordBeyondTheVolumeIsNobodys) {
+  link_ = from_.dial(Endpoint{address(1)}, stranger_);  // it speaks like the primary
+  settle();
+  const message::Envelope envelope{volume, replica(0), replica(1), Epoch{1}, 1000, {}};
+  send(runtime::encode(envelope, message::Hello{incarnation, ProcessStart{1}, Instant{}}, pool_,
+                       meta_));
+  RecordHeader header;
+  header.lsn = Lsn{1};
+  header.term = Term{1};
+  header.lba = Lba{1u << 30};
+  header.blocks = BlockCount{1};
+  send(runtime::encode(envelope, message::FetchRecord{header, false}, pool_, meta_));
+  pass(2000);
+  ASSERT_FALSE(stranger_.answers.empty());
+  EXPECT_EQ(stranger_.answers.back(), FrameType::record_payload);
+}
+
 TEST_F(Garbage, AClientThatSpeaksLikeAReplicaLosesItsLink) {
   dial();
   ClientAttach attach{volume, incarnation, AttachmentId{1}, ConnectionNumber{1}, {}, {}};
