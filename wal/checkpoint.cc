@@ -118,7 +118,7 @@ bool StoreImpl::pump_is_due() const {
          sweeping_ || (failed_ && !failure_told_);
 }
 
-std::optional<Instant> StoreImpl::wake_at() const {
+std::optional<Instant> StoreImpl::work_at() const {
   if (pump_is_due()) return now_;
   if (failed_ || fold_.stage != FoldStage::idle || !next_cut()) return std::nullopt;
   if (releasing()) return std::nullopt;  // until a read ends

@@ -1,6 +1,7 @@
 #include "wal/store_impl.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/check.h"
 #include "engine/base/mutant.h"
@@ -109,9 +110,10 @@ void StoreImpl::tell_failure() {
 }
 
 void StoreImpl::pump(Instant now) {
-  now_ = std::max(now_, now);
+  const Instant last_look = std::exchange(now_, std::max(now_, now));
   if (closed_) return;  // its files go with it: nothing may be on its way to them
   tell_failure();
+  watch_disk(last_look);
   pump_reads();
   pump_log_reads();
   if (!failed_) {

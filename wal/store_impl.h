@@ -27,6 +27,7 @@
 #include "wal/recovery.h"
 #include "wal/store.h"
 #include "wal/super.h"
+#include "wal/watch.h"
 
 namespace seawall::wal {
 
@@ -300,6 +301,9 @@ class StoreImpl final : public Store {
   void reserve_versions();
 
   void fail(Error error);
+  [[nodiscard]] bool disk_owes() const;
+  [[nodiscard]] std::optional<Instant> work_at() const;  // what is due but for the watch
+  void watch_disk(Instant last_look);
   void tell_failure();
   [[nodiscard]] bool reads_idle() const;
   [[nodiscard]] bool stopped() const { return failed_.has_value() || quiescing_; }
@@ -356,6 +360,7 @@ class StoreImpl final : public Store {
   bool named_twice_ = false;
   bool base_dirty_ = false;   // a large write reached it since its last flush was issued
   std::uint32_t syncs_running_ = 0;
+  DiskWatch watch_;
   std::int64_t sync_error_ = 0;
   Lsn sync_covers_;
   bool space_wanted_ = false;

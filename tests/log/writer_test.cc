@@ -40,6 +40,64 @@ TEST(WalWriter, OneRecordAloneIsDurableWithOneOperation) {
   EXPECT_FALSE(rig.store->facts().intact);
 }
 
+// The disk takes a write, or a flush, and never answers: it fails nothing and proves nothing.
+TEST(WalWriter, F13_an_operation_that_does_not_come_back_fails_the_store_after_its_deadline) {
+  for (const bool of_flush : {false, true}) {
+    Rig rig;
+    ASSERT_TRUE(rig.open().has_value());
+    ASSERT_TRUE(rig.write(1));
+    if (of_flush) {
+      rig.run();
+      rig.store->flush();
+    }
+    rig.pump();
+    EXPECT_EQ(rig.disk->pending(), 1u);
+    for (int second = 0; second < 14; ++second) {
+      ASSERT_TRUE(rig.store->wake_at().has_value()) << "somebody must look";
+      EXPECT_LE(rig.store->wake_at()->value(), rig.now + 1000);
+      rig.now += 1000;
+      rig.pump();
+      EXPECT_EQ(rig.sink.failures, 0);
+    }
+    for (int second = 0; second < 2; ++second) {
+      rig.now += 1000;
+      rig.pump();
+    }
+    EXPECT_EQ(rig.sink.failures, 1);
+    EXPECT_FALSE(rig.store->idle()) << "its buffer is with the disk until it answers";
+    const Lsn durable = rig.sink.durable;
+    const Lsn written = rig.sink.written;
+    rig.disk->run_all();
+    EXPECT_TRUE(rig.store->idle());
+    EXPECT_EQ(rig.sink.durable, durable) << "too late to count";
+    EXPECT_EQ(rig.sink.written, written);
+  }
+}
+
+// A process that was paused has not looked: that time is not the disk's. Nor is a disk slow that
+// completes something now and then.
+TEST(WalWriter, F13_a_pause_of_the_process_or_a_slow_disk_is_no_hung_disk) {
+  Rig rig;
+  ASSERT_TRUE(rig.open().has_value());
+  ASSERT_TRUE(rig.write(1));
+  rig.pump();
+  rig.now += 60'000;
+  rig.pump();
+  EXPECT_EQ(rig.sink.failures, 0);
+  rig.run();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(rig.write(2));
+    rig.pump();
+    for (int second = 0; second < 13; ++second) {
+      rig.now += 1000;
+      rig.pump();
+    }
+    rig.run();
+  }
+  EXPECT_EQ(rig.sink.failures, 0);
+  EXPECT_EQ(rig.sink.written, Lsn(6));
+}
+
 TEST(WalWriter, W05_open_append_close_ten_times_equals_one_run) {
   Rig rig;
   for (int round = 0; round < 10; ++round) {

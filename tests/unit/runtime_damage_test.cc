@@ -102,6 +102,34 @@ TEST_F(Damage, P127_what_was_left_alone_comes_back_by_a_word_or_a_new_epoch) {
   }
 }
 
+TEST_F(Damage, F13_a_primary_whose_disk_hangs_steps_down_and_a_hung_replica_counts_no_more) {
+  promote(1, 0);
+  until([&] { return serves(0); });
+  attach_on(2);
+  write_all(50, 1);
+  until([&] { return in_sync(0, 1) && in_sync(0, 2); });
+  disk(1).stop_after(0);  // nothing comes back, and nothing fails
+  std::uint64_t request = write(3, 1, 0x44);
+  EXPECT_EQ(wait(request).status, ClientStatus::ok) << "two of three are enough";
+  until([&] { return stopped(1); });
+  EXPECT_FALSE(in_sync(0, 1));
+  kill(1);
+  start(1);
+  settle();
+  node(1).host.on_control(current_);
+  until([&] { return in_sync(0, 1); });
+  disk(0).stop_after(0);
+  request = write(3, 1, 0x45);
+  until([&] { return !node(0).control.all<control::FailoverWanted>().empty(); });
+  EXPECT_FALSE(serves(0));
+  kill(0);
+  promote(2, 1);
+  EXPECT_EQ(wait(request).status, ClientStatus::ok);
+  const Answer read = wait(submit({ClientOp::read, Lba{3}, BlockCount{1}, no_slot, false, 0}));
+  ASSERT_EQ(read.status, ClientStatus::ok);
+  EXPECT_EQ(read.data[5], std::byte{0x45});
+}
+
 TEST_F(Damage, P143_a_flush_after_a_failed_one_proves_only_what_was_written_again) {
   begin();
   disk(1).clear_faults();
