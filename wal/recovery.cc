@@ -143,7 +143,9 @@ void Walk::choose_lineage() {
       return std::to_string(a.header.id.number) < std::to_string(b.header.id.number);
     }
     if (a.header.id.number != b.header.id.number) return a.header.id.number < b.header.id.number;
-    return a.header.id.version > b.header.id.version;
+    const std::uint64_t older = b.header.id.version;
+    if (a.header.id.version != older) return a.header.id.version > older;
+    return !a.rebuilt && b.rebuilt;  // a copy, and the file that it was made from
   });
   std::vector<Candidate> kept;
   std::uint64_t greatest = 0;
