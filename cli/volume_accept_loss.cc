@@ -7,7 +7,8 @@
 namespace seawall::cli {
 namespace {
 
-// The primary alone knows what is missing, and its word makes every replica of the volume forget it.
+// The primary alone knows what is missing, and its word makes every replica of the volume forget
+// it.
 const DaemonRecord& primary_node(const ClusterRecord& cluster, const pb::Volume& volume) {
   const DaemonRecord* const node = cluster.find(volume.primary_node());
   if (node != nullptr) return *node;
@@ -21,7 +22,8 @@ void add_volume_accept_loss(CLI::App& volume, Context& context) {
   CLI::App* const command = volume.add_subcommand(
       "accept-loss",
       "Stop waiting for records that no replica which is there can give: they are lost. Their "
-      "blocks\ncannot be read until they are written again. It is in the log of the primary's node.");
+      "blocks\ncannot be read until they are written again. It is in the log of the primary's "
+      "node.");
   struct Options {
     std::string name, who, why;
   };
