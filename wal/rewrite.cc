@@ -23,28 +23,52 @@ bool StoreImpl::is_unknown(Lsn lsn) const {
                      [lsn](const RecordHeader& header) { return header.lsn == lsn; });
 }
 
+// Every batch of the segment in `slot` reads in `file` as the opening found it.
+bool StoreImpl::segment_reads(std::uint32_t slot, FileId file, AlignedBuffer& buffer) {
+  for (std::uint32_t i = 0; i < log_.batch_count(); ++i) {
+    const BatchPlace& batch = log_.batch(i);
+    if (log_.slot_of(batch.place) != slot) continue;
+    const std::span<std::byte> bytes = buffer.first(std::size_t{batch.blocks()} * block_bytes);
+    if (!disk_.read(file, log_.offset_of(batch.place), bytes)) return false;
+    if (!check_batch(batch, bytes)) return false;
+  }
+  return true;
+}
+
+bool StoreImpl::holds_unknown(std::uint32_t slot) const {
+  return std::any_of(unknown_.begin(), unknown_.end(), [&](const RecordHeader& header) {
+    const std::uint32_t index = log_.find_batch(header.lsn);
+    return index < log_.batch_count() && log_.slot_of(log_.batch(index).place) == slot;
+  });
+}
+
+// What does not read well now may do so later: a segment with any of that stays where it is, and a
+// copy that does not read back is given up.
 Status StoreImpl::rewrite_unproven(bool power_loss) {
   AlignedBuffer buffer((batch_header_blocks_max + batch_payload_blocks_max) * block_bytes);
-  std::vector<std::uint32_t> clear = recovered_.clear;
-  std::vector<std::uint32_t> copied;
+  std::vector<std::uint32_t> unproven;
   for (std::uint32_t i = 0; i < log_.batch_count(); ++i) {
     const BatchPlace& batch = log_.batch(i);
     if (batch.last_lsn() <= recovered_.durable) continue;
     const std::uint32_t slot = log_.slot_of(batch.place);
+    if (unproven.empty() || unproven.back() != slot) unproven.push_back(slot);
+    if (!options_.after_failure) continue;
     const std::span<std::byte> bytes = buffer.first(std::size_t{batch.blocks()} * block_bytes);
-    // A payload that cannot be read stays what it is: unknown.
     if (!disk_.read(log_.slot(slot).file, log_.offset_of(batch.place), bytes)) continue;
-    TRY(check_batch(batch, bytes));
-    if (options_.after_failure) TRY(rewrite_extents(batch, bytes));
-    if (copied.empty() || copied.back() != slot) copied.push_back(slot);
+    TRY(rewrite_extents(batch, bytes));
   }
-  for (const std::uint32_t slot : copied) {
+  std::vector<std::uint32_t> clear = recovered_.clear;
+  for (const std::uint32_t slot : unproven) {
+    if (holds_unknown(slot) || !segment_reads(slot, log_.slot(slot).file, buffer)) continue;
     const Result<std::uint32_t> fresh = fresh_slot(clear);
     // No free file: a log that opens with what a failed flush may have left is better than none.
     if (!fresh && fresh.error().code == Errc::no_space) return ok();
     if (!fresh) return fresh.error();
     TRY(copy_segment(slot, *fresh, log_.slot(slot).header, facts_.marks.written));
-    TRY(clear_headers(std::span(&slot, 1)));
+    const bool good = segment_reads(slot, log_.slot(*fresh).file, buffer);
+    const std::uint32_t goes[] = {good ? slot : *fresh};
+    TRY(clear_headers(goes));
+    if (!good) continue;
     TRY(load_log(power_loss));
     clear = recovered_.clear;
   }

@@ -284,6 +284,8 @@ class StoreImpl final : public Store {
   Result<std::uint32_t> fresh_slot(std::vector<std::uint32_t>& clear);
   Status sync_log();
   Status rewrite_unproven(bool power_loss);
+  bool segment_reads(std::uint32_t slot, FileId file, AlignedBuffer& buffer);
+  [[nodiscard]] bool holds_unknown(std::uint32_t slot) const;
   Status open_batch(const BatchPlace& batch, std::span<const std::byte> bytes,
                     BatchView& view) const;
   Status check_batch(const BatchPlace& batch, std::span<const std::byte> bytes) const;

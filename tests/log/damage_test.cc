@@ -140,7 +140,7 @@ TEST(WalDamage, F08_W21_a_stale_read_under_a_copy_is_asked_again) {
         ASSERT_TRUE(rig.write(large + extent * per_extent + 1, 1));
       }
       fold(rig);
-      EXPECT_EQ(rig.disk->has_faults(), skip >= 4);
+      EXPECT_FALSE(rig.disk->has_faults()) << "each copy reads what lies on either side";
       EXPECT_EQ(rig.sink.failures, 0);
       rig.disk->clear_faults();
       rig.expect_content(rig.last());
