@@ -48,7 +48,7 @@ namespace seawall::sim {
   X(rot_found, rare, "a scrub found a block that nobody had asked for")           \
   X(rot_repaired, rare, "bytes of another replica went where bad ones were")      \
   X(map_rotten, rare, "a base was given up: entries of its map had rotted")       \
-  X(stranger, rare, "a replica opened on a node where nobody placed it")          \
+  X(stranger, asked, "a replica opened on a node where nobody placed it")         \
   X(wish_granted, rare, "an operator's change of a configuration was committed")  \
   X(several_volumes, common, "volumes shared machines")
 
@@ -61,7 +61,11 @@ enum class Probe : std::uint8_t {
 
 inline constexpr std::size_t probe_count = static_cast<std::size_t>(Probe::count);
 
-enum class Often : std::uint8_t { common, rare };
+enum class Often : std::uint8_t {
+  common,
+  rare,
+  asked,  // only with a kind of faults that is off: no run has to reach it
+};
 struct ProbeInfo {
   std::string_view name;
   Often often = Often::rare;

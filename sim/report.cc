@@ -3,14 +3,28 @@
 #include <cinttypes>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 namespace seawall::sim {
+
+namespace {
+
+const char* often_name(Often often) {
+  switch (often) {
+    case Often::common: return "common";
+    case Often::rare: return "rare";
+    case Often::asked: return "asked";
+  }
+  return "?";
+}
+
+}  // namespace
 
 void print_probes(std::FILE* out, const BatchResult& result) {
   std::fprintf(out, "probes: seeds that reached each state\n");
   for (std::size_t i = 0; i < probe_count; ++i) {
     std::fprintf(out, "  %8" PRIu64 "  %-6s  %-24s %s\n", result.probes[i],
-                 probe_infos[i].often == Often::common ? "common" : "rare",
+                 often_name(probe_infos[i].often),
                  std::string(probe_infos[i].name).c_str(),
                  std::string(probe_infos[i].text).c_str());
   }
@@ -28,7 +42,10 @@ void print_resources(std::FILE* out, const BatchResult& result) {
 std::size_t probes_missed(const BatchResult& result, bool of_all) {
   std::size_t missed = 0;
   for (std::size_t i = 0; i < probe_count; ++i) {
-    if (result.probes[i] != 0 || (!of_all && probe_infos[i].often == Often::rare)) continue;
+    const Often often = probe_infos[i].often;
+    if (result.probes[i] != 0 || often == Often::asked || (!of_all && often == Often::rare)) {
+      continue;
+    }
     std::printf("no seed reached: %s\n", std::string(probe_infos[i].name).c_str());
     ++missed;
   }
@@ -89,9 +106,12 @@ std::string report_json(const BatchOptions& options, const BatchResult& result,
   add("times_real_time", speed.times_real_time);
   add("operations_checked", result.sum.operations_checked);
   text += "  \"hash\": \"" + std::to_string(result.hash) + "\",\n  \"probes\": {";
+  // What no run has to reach is left out: a soak fails for each that is here and was not reached.
+  bool first = true;
   for (std::size_t i = 0; i < probe_count; ++i) {
-    text += std::string(i == 0 ? "\n" : ",\n") + "    \"" + std::string(probe_infos[i].name) +
-            "\": " + std::to_string(result.probes[i]);
+    if (probe_infos[i].often == Often::asked) continue;
+    text += std::string(std::exchange(first, false) ? "\n" : ",\n") + "    \"" +
+            std::string(probe_infos[i].name) + "\": " + std::to_string(result.probes[i]);
   }
   text += "\n  },\n  \"resources\": {";
   for (std::size_t i = 0; i < resource_count; ++i) {
