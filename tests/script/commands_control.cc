@@ -103,7 +103,8 @@ Assignment Script::make_assignment(const Line& line, std::uint64_t epoch, Replic
 }
 
 // assign EPOCH PRIMARY [to=1,2] [revision=] [in_sync=] [members=] [attachments=] [endpoint=2:2]
-//   [start=] [position=lsn@term] [drains=yes] [forced=yes] [word=replica]; process starts count from 101
+//   [start=] [position=lsn@term] [drains=yes] [forced=yes] [word=replica]; process starts count
+//   from 101
 void Script::assign(const Line& line) {
   const Assignment assignment =
       make_assignment(line, line.number_at(1), ReplicaId{line.number_at(2)});
