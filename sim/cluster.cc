@@ -137,6 +137,13 @@ bool Cluster::alive(NodeNumber node) const {
   return running(node) && scheduler_.alive(machine(node).process->owner());
 }
 
+bool Cluster::everybody_runs() const {
+  for (NodeNumber node = 1; node <= machines(); ++node) {
+    if (!running(node)) return false;
+  }
+  return controller_.running();
+}
+
 void Cluster::die_here(NodeNumber node, bool power_lost) {
   if (node == 0) {
     controller_.halt();

@@ -51,6 +51,7 @@ class Cluster final : public VolumeClient::Machines {
   // here on reaches the world, and before anything else happens it is gone.
   void die_here(NodeNumber node, bool power_lost);
   [[nodiscard]] bool alive(NodeNumber node) const;
+  [[nodiscard]] bool everybody_runs() const;  // the controller, too
   // From now on nothing dies by itself in the middle of blocking work.
   void calm() { may_crash_ = false; }
   [[nodiscard]] bool has_given_up(NodeNumber node) const;

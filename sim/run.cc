@@ -174,7 +174,11 @@ class Run {
     if (!until_each([](Workload& w, auto done) { w.write_one(done); })) {
       return fail_liveness("not writable", healed);
     }
-    if (!run_until([&] { return cluster_.what_is_not_in_sync().empty(); },
+    // A second death of an enumeration may come after the healing: it is waited for as well.
+    const auto whole = [&] {
+      return cluster_.everybody_runs() && cluster_.what_is_not_in_sync().empty();
+    };
+    if (!run_until(whole,
                    healed + options_.converge)) {
       fail_liveness("not in sync: " + cluster_.what_is_not_in_sync(), healed);
       return;
