@@ -72,7 +72,8 @@ class Recovery {
     for (Lsn lsn = from; lsn <= pair.source.last(); lsn = lsn.next()) {
       Served served = serve(pair.source, lsn);
       ASSERT_EQ(served.result, Errc::ok);
-      auto payload = std::make_unique<AlignedBuffer>(std::max<std::size_t>(served.bytes.size(), 1));
+      auto payload =
+          std::make_unique<AlignedBuffer>(std::max<std::size_t>(served.bytes.size(), 4096));
       std::copy(served.bytes.begin(), served.bytes.end(), payload->data());
       std::vector<std::uint32_t> crcs;
       for (std::size_t at = 0; at < served.bytes.size(); at += 4096) {
@@ -153,9 +154,9 @@ void recover(std::uint64_t seed, Way way, Columns& columns) {
   Recovery recovery(seed);
   RebuildPair& pair = recovery.pair;
   if (way != Way::full) {
-    ASSERT_NO_FATAL_FAILURE(recovery.common_past(25));
+    ASSERT_NO_FATAL_FAILURE(recovery.common_past(20));
   }
-  ASSERT_NO_FATAL_FAILURE(recovery.work(15));
+  ASSERT_NO_FATAL_FAILURE(recovery.work(12));
   pair.freeze();
   pair.prepare();
   const std::size_t all = pair.columns.size();
@@ -213,7 +214,7 @@ TEST(WalRecovered, W46_a_rotten_entry_of_the_map_costs_columns_from_a_peer) {
     Recovery recovery(sector + 1);
     RebuildPair& pair = recovery.pair;
     Rig& target = pair.target;
-    ASSERT_NO_FATAL_FAILURE(recovery.common_past(25));
+    ASSERT_NO_FATAL_FAILURE(recovery.common_past(20));
     target.close();
     for (std::uint64_t slot = 0; slot < 2; ++slot) {
       target.disk->flip_bit(map_name, slot * page_bytes + sector * sector_bytes + 50, 4);

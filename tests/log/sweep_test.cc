@@ -133,7 +133,7 @@ TEST(WalSweep, W46_with_a_rotten_entry_as_well_the_base_is_not_trusted) {
   rig.disk->flip_bit(map_name, find_bits(*rig.disk).offset + 40, 3);
   ASSERT_TRUE(rig.open().has_value());
   rig.sink.durable = rig.last();
-  // Entry pages in the cache stay good; on disk both slots of one are bad by now.
+  // Both slots of the first page of entries.
   for (std::uint64_t slot = 0; slot < 2; ++slot) {
     rig.disk->flip_bit(map_name, slot * page_bytes + 2 * sector_bytes + 40, 1);
   }
