@@ -50,7 +50,22 @@ bool Membership::obsolete() {
   }
   const Peer* peer = primary_.peer(change_->cause);
   if (peer == nullptr) return true;
-  return (change_->kind == Kind::shrink) == peer->eligible();
+  if ((change_->kind == Kind::shrink) == peer->eligible()) return true;
+  return waits_for_the_lost() && !MUTANT(M141);
+}
+
+// Somebody else whose proof it needs has gone as well, and could be left out.
+bool Membership::waits_for_the_lost() {
+  const Configuration& shrunk =
+      change_->kind == Kind::shrink ? change_->wanted : context_.assignment->config;
+  if (shrunk.in_sync.size() <= shrunk.min_in_sync) return false;
+  for (const Peer& peer : primary_.peers()) {
+    if (!shrunk.in_sync.contains(peer.id) || peer.eligible()) continue;
+    const Instant gone_at = peer.missing_since + context_.options.suspicion;
+    if (context_.now >= gone_at) return true;
+    context_.want_wake(gone_at);
+  }
+  return false;
 }
 
 void Membership::begin() {

@@ -61,6 +61,7 @@ class Membership {
   bool has_settled(const Peer& peer);
   void start(const Configuration& wanted, ReplicaId cause, Kind kind);
   [[nodiscard]] bool obsolete();
+  [[nodiscard]] bool waits_for_the_lost();
   void propose();
   [[nodiscard]] Instant readd_at(const Peer& peer) const;
 
