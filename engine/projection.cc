@@ -52,7 +52,10 @@ PeerStatus status_of(const Engine& engine, const Peer& peer, Instant now) {
   status.applied = peer.applied;
   status.reason = peer.reason;
   status.phase = peer.phase();
-  if (peer.written) status.lag = (context.log.head() - *peer.written).value();
+  // Of a peer of the older generations its own word may be ahead of this log.
+  if (peer.written && *peer.written < context.log.head()) {
+    status.lag = (context.log.head() - *peer.written).value();
+  }
   const Instant since = peer.in_sync ? peer.counting_since : peer.missing_since;
   if (now > since) status.lasting = now - since;
   status.escalated = peer.failures.escalated();

@@ -74,7 +74,13 @@ class Process::Device final : public BlockDevice {
   void set_changed(std::function<void()> changed) { changed_ = std::move(changed); }
 
   bool submit(const IoRequest& request, IoDone done) override {
-    if (attachment_ == nullptr || attachment_->ended()) return false;
+    if (attachment_ == nullptr) return false;
+    if (attachment_->ended()) {  // a device that fails everything, and may have ended while idle
+      edge_.scheduler.after(0, edge_.owner, [status = end_of_attachment(), done = std::move(done)] {
+        done(status, {});
+      });
+      return true;
+    }
     runtime::ClientIo io;
     io.op = request.kind;
     io.lba = Lba{request.lba};
@@ -109,9 +115,7 @@ class Process::Device final : public BlockDevice {
     open_.erase(it);
     // An attachment that is over fails everything alike; what its client must know is why.
     if (status == ClientStatus::io_error && attachment_ != nullptr && attachment_->ended()) {
-      const bool lost =
-          std::string_view(attachment_->reason()).find("lacks") != std::string_view::npos;
-      status = lost ? ClientStatus::position_lost : ClientStatus::detached;
+      status = end_of_attachment();
     }
     std::span<const std::byte> data;
     if (slot != no_slot) data = pool_.bytes(slot);
@@ -121,6 +125,12 @@ class Process::Device final : public BlockDevice {
   }
 
  private:
+  [[nodiscard]] ClientStatus end_of_attachment() const {
+    const bool lost =
+        std::string_view(attachment_->reason()).find("lacks") != std::string_view::npos;
+    return lost ? ClientStatus::position_lost : ClientStatus::detached;
+  }
+
   runtime::BufferPool& pool_;
   const Edge edge_;
   runtime::Attachment* attachment_ = nullptr;

@@ -66,7 +66,7 @@ void outrun_by_its_writers(Stage& stage) {
   stage.load(true);
   stage.run(1 * seconds);
   stage.recovers(away);
-  stage.slow_disk(away, 5 * seconds);
+  stage.slow_disk(away, 2 * seconds);
   stage.run(25 * seconds);
   stage.settle(long_enough);
 }

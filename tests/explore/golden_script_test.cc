@@ -36,7 +36,7 @@ std::string run(const std::string& text) {
 TEST(ExploreScript, a_way_that_was_found_runs_as_a_golden_script_to_the_same_end) {
   ExploreOptions options;
   options.states_max = 20'000;
-  options.keep_way_every = 41;
+  options.keep_way_every = 37;
   const ExploreResult result = explore(options);
   ASSERT_EQ(result.wrong, "");
   ASSERT_GT(result.kept.size(), 50u);

@@ -109,7 +109,9 @@ class Walk {
     ASSERT_EQ(rig_.store->facts().chain, rig_.header(marks().written).chain);
     for (Lsn lsn = marks().trimmed.next(); lsn <= marks().written; lsn = lsn.next()) {
       RecordHeader header;
-      ASSERT_EQ(read_one(lsn, header), Errc::ok) << lsn.value();
+      const Errc result = read_one(lsn, header);
+      if (lsn <= marks().trimmed) continue;  // it went meanwhile
+      ASSERT_EQ(result, Errc::ok) << lsn.value() << " trimmed " << marks().trimmed.value();
       ASSERT_EQ(header, rig_.header(lsn)) << lsn.value();
     }
     rig_.expect_content(marks().written);

@@ -113,6 +113,7 @@ TEST(WalSweep, W46_a_crash_at_any_change_of_the_sweep_sweeps_again) {
     copy.keep_model = true;
     copy.disk->stop_after(at);
     through = copy.open().has_value() && !copy.disk->stopped();
+    if (through) copy.disk->stop_after(std::uint64_t{1} << 40);  // never
     if (!through) {
       copy.lose_power(prng);
       ASSERT_TRUE(copy.open().has_value());

@@ -16,11 +16,12 @@ struct Rot {
   std::uint64_t found = 0, repaired = 0, rebuilds = 0;
 };
 
-Rot run_with(std::initializer_list<Kind> kinds) {
+Rot run_with(std::initializer_list<Kind> kinds, Micros every = 1500 * ms,
+             std::uint64_t seeds = scenario_seeds) {
   Rot rot;
-  for (std::uint64_t seed = 1; seed <= scenario_seeds; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     RunOptions options = calm(seed);
-    for (const Kind kind : kinds) options.disk_faults.*kind = 1500 * ms;
+    for (const Kind kind : kinds) options.disk_faults.*kind = every;
     options.faults.crash = 4 * seconds;
     const RunResult result = run_good(options);
     rot.found += reached(result, Probe::rot_found);
@@ -31,7 +32,7 @@ Rot run_with(std::initializer_list<Kind> kinds) {
 }
 
 TEST(SimRot, F07_W28_a_flipped_bit_of_log_base_or_map_is_found_and_repaired) {
-  const Rot rot = run_with({&DiskFaultOptions::bit_flip});
+  const Rot rot = run_with({&DiskFaultOptions::bit_flip}, 700 * ms, 4 * scenario_seeds);
   EXPECT_GT(rot.found, 0u) << "some block must have rotted without a reader";
   EXPECT_GT(rot.repaired, 0u);
 }
