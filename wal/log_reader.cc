@@ -86,7 +86,13 @@ bool StoreImpl::plan_log_read(LogReadContext& context) {
   const SegmentId id = log_.slot(context.slot).header.id;
   const std::uint32_t block = context.batch.place % layout_.segment_blocks();
   if (!BatchView::open(context.header.span(), options_.incarnation, &id, block, view)) {
+    // What is not folded yet is needed whole: the opening finds out what is left, and from whom the
+    // rest can come. Nothing else would look at it again.
+    const Lsn last = context.batch.last_lsn();
     end_log_read(context, Errc::corrupt);
+    if (last > Lsn(super_.applied_lsn) && !MUTANT(M142)) {
+      fail(make_error(Errc::corrupt, "a batch of the log does not verify", last.value()));
+    }
     return false;
   }
   context.take_blocks = 0;

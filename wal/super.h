@@ -58,7 +58,8 @@ class SuperWriter {
   SuperWriter(Disk& disk, Done done, void* owner);
   void attach(FileId file) { file_ = file; }
   [[nodiscard]] bool busy() const { return step_ != 0; }
-  [[nodiscard]] int step() const { return step_; }  // each operation that completes changes it
+  // Operations of the change that have completed.
+  [[nodiscard]] int completed() const { return step_ > 1 ? step_ - 1 : 0; }
   // Starts a change; not while busy. `super.generation` must be the one after the stored one.
   void start(const DiskSuper& super);
 

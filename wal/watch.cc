@@ -10,7 +10,7 @@ bool StoreImpl::disk_owes() const {
 // The buffers of what hangs stay with the disk until it answers.
 void StoreImpl::watch_disk(Instant last_look) {
   const DiskWatch::Mark mark{facts_.marks.written, facts_.marks.durable, super_.generation,
-                             super_writer_.step(), syncs_running_};
+                             super_writer_.completed(), syncs_running_};
   if (!watch_.look(last_look, now_, disk_owes(), mark)) return;
   fail(make_error(Errc::io_error, "the disk does not answer", DiskWatch::deadline.value()));
 }

@@ -21,7 +21,7 @@ class DiskWatch {
   struct Mark {  // moves with everything that the disk completes for log and super block
     Lsn written, durable;
     std::uint64_t generation = 0;
-    int super_step = 0;  // a change of the super block is four operations, each may be slow
+    int super_operations = 0;  // a change of the super block is four operations, each may be slow
     std::uint32_t syncs = 0;
     friend bool operator==(const Mark&, const Mark&) = default;
   };

@@ -28,6 +28,24 @@ void break_chain_at(Rig& rig, Lsn lsn) {
   }
 }
 
+// Nothing but a stream reads what is not folded yet: without an end the primary would be asked for
+// it again and again, and nobody would mend it.
+TEST(WalDamage, F07_a_batch_beyond_the_base_that_rotted_while_it_was_open_fails_the_store) {
+  Rig rig;
+  ASSERT_TRUE(rig.open().has_value());
+  fill_and_flush(rig, 12);
+  rig.run();
+  const Lsn rotten{6};
+  break_chain_at(rig, rotten);
+  EXPECT_EQ(serve(rig, Lsn{5}).result, Errc::ok);
+  EXPECT_EQ(rig.sink.failures, 0);
+  EXPECT_EQ(serve(rig, rotten).result, Errc::corrupt);
+  EXPECT_EQ(rig.sink.failures, 1);
+  rig.store.reset();
+  ASSERT_TRUE(rig.open().has_value());
+  EXPECT_EQ(rig.store->facts().damage, Damage::regressed);
+}
+
 // The sector model of a lost flush: the bytes can be read, and no later flush makes them durable.
 TEST(WalDamage, W09_F11_what_a_failed_flush_dropped_is_written_again_by_the_next_process) {
   for (std::uint64_t nth = 0; nth < 40; ++nth) {
