@@ -232,7 +232,7 @@ bool read_assignment(const v1::Assignment& in, Assignment& out) {
   if (in.has_wish() && !read_wish(in.wish(), out)) return false;
   out.drains = in.drains();
   out.forced = in.forced();
-  return out.size.value() <= limits::volume_bytes_max / limits::block_bytes;
+  return out.size.value() <= limits::volume_blocks_max;
 }
 
 // --- controller to node, one pair a message ---
@@ -258,7 +258,7 @@ bool read(const v1::CreateReplica& in, control::CreateReplica& out) {
   out.size = BlockCount(in.size_blocks());
   out.log_bytes = in.log_bytes();
   out.extent_bytes = in.extent_bytes();
-  return out.size.value() <= limits::volume_bytes_max / limits::block_bytes;
+  return out.size.value() <= limits::volume_blocks_max;
 }
 
 void write(const control::DeleteReplica& in, v1::ControllerMessage& message) {
@@ -492,7 +492,7 @@ bool from_proto(const v1::AttachmentView& in, control::AttachmentView& out) {
   out.revoked = in.revoked();
   out.holder_start = ProcessStart(in.holder_start());
   return read_addresses(in.addresses(), out.addresses) &&
-         out.size.value() <= limits::volume_bytes_max / limits::block_bytes;
+         out.size.value() <= limits::volume_blocks_max;
 }
 
 void to_proto(const control::ToNode& in, v1::ControllerMessage& out) {

@@ -17,7 +17,7 @@ std::uint64_t large_bytes_for(std::uint64_t volume_bytes, std::uint64_t log_byte
 
 Result<Layout> make_layout(const Geometry& geometry) {
   const std::uint64_t blocks = geometry.size.value();
-  if (blocks == 0 || blocks > limits::volume_bytes_max / block_bytes) {
+  if (blocks == 0 || blocks > limits::volume_blocks_max) {
     return make_error(Errc::invalid_argument, "a volume has 1 block to 64 TiB", blocks);
   }
   const std::uint32_t extent = geometry.extent_bytes;

@@ -19,6 +19,7 @@ inline constexpr std::uint64_t TiB = 1024 * GiB;
 inline constexpr std::uint64_t block_bytes = 4 * KiB;
 inline constexpr std::uint64_t volume_bytes_min = block_bytes;
 inline constexpr std::uint64_t volume_bytes_max = 64 * TiB;
+inline constexpr std::uint64_t volume_blocks_max = volume_bytes_max / block_bytes;
 inline constexpr std::size_t volume_name_bytes_max = 63;
 inline constexpr std::size_t snapshots_max = 250;
 

@@ -161,7 +161,7 @@ Result<ClientRequest> decode_client_request(const Frame& frame, const BufferPool
     return make_error(Errc::too_large, "request too large", blocks, blocks_max(*op));
   }
   if ((blocks == 0) != (*op == ClientOp::flush)) return malformed(frame);
-  if (request.lba.value() > limits::volume_bytes_max / limits::block_bytes) {
+  if (request.lba.value() > limits::volume_blocks_max) {
     return malformed(frame);
   }
   const std::uint64_t payload = *op == ClientOp::write ? blocks * limits::block_bytes : 0;

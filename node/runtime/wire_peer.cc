@@ -97,8 +97,8 @@ bool record_is_sound(const RecordHeader& record) {
   if (record.lsn == Lsn{} || record.term == Term{}) return false;
   if ((record.flags & ~(record_flag_lost | record_flag_fua)) != 0) return false;
   const std::uint64_t blocks = record.blocks.value();
-  const std::uint64_t volume_blocks = limits::volume_bytes_max / limits::block_bytes;
-  if (record.lba.value() > volume_blocks || blocks > volume_blocks - record.lba.value()) {
+  if (record.lba.value() > limits::volume_blocks_max ||
+      blocks > limits::volume_blocks_max - record.lba.value()) {
     return false;
   }
   switch (record.kind) {
@@ -414,7 +414,7 @@ BaseMap get_base_map(ByteReader& reader, const Frame& frame) {
   m.lines = reader.u32();
   m.slot = frame.payload;
   reader.require(m.from < m.upto);
-  reader.require(m.upto.value() <= limits::volume_bytes_max / limits::block_bytes);
+  reader.require(m.upto.value() <= limits::volume_blocks_max);
   reader.require(m.lines <= map_lines_max);
   reader.require(frame.header.payload_length == map_payload_for(m.lines));
   return m;
@@ -428,8 +428,7 @@ BaseBlocks get_base_blocks(ByteReader& reader, const Frame& frame) {
   m.slot = frame.payload;
   reader.require(frame.header.payload_length ==
                  static_cast<std::uint64_t>(std::popcount(m.present)) * limits::block_bytes);
-  const std::uint64_t volume_blocks = limits::volume_bytes_max / limits::block_bytes;
-  reader.require(m.lba.value() < volume_blocks);
+  reader.require(m.lba.value() < limits::volume_blocks_max);
   return m;
 }
 BaseEnd get_base_end(ByteReader& reader) {
@@ -484,8 +483,7 @@ FetchBlocks get_fetch_blocks(ByteReader& reader) {
   m.lba = reader.id<Lba>();
   m.blocks = reader.id<BlockCount>();
   m.to_primary = reader.boolean();
-  const std::uint64_t volume_blocks = limits::volume_bytes_max / limits::block_bytes;
-  reader.require(m.lba.value() < volume_blocks);
+  reader.require(m.lba.value() < limits::volume_blocks_max);
   reader.require(m.blocks.value() > 0 && m.blocks.value() <= limits::record_blocks_max);
   return m;
 }
