@@ -153,7 +153,10 @@ class StoreImpl::Loader final : public LogVisitor {
       if (record.header.lsn <= applied_) continue;  // folded, its request as well
       store_.requests_.fold(record.header);
       if (MUTANT(M60) && record.header.lsn == applied_.next()) continue;
-      store_.note_term(record.header, before);
+      // A foreign base may have been folded under a greater term.
+      if (!foreign_base || record.header.term > store_.facts_.last_term) {
+        store_.note_term(record.header, before);
+      }
       store_.add_to_index(record.header, at);
     }
   }

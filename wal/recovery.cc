@@ -175,11 +175,13 @@ void Walk::note_claims(const BatchView& batch) {
   out_.written = std::max(out_.written, Lsn(batch.head().own_written));
 }
 
-// The header's CRC holds, so extents out of bounds are a writer's bug: not a batch of ours.
+// The header's CRC holds, so extents out of bounds and terms that fall are a writer's bug: not a
+// batch of ours.
 bool Walk::possible(const BatchView& batch) const {
+  Term term = out_.term;
   BatchView::Record record;
-  for (auto cursor = batch.begin(); batch.next(cursor, record);) {
-    if (!LargeImage::possible(record, in_.layout)) return false;
+  for (auto cursor = batch.begin(); batch.next(cursor, record); term = record.header.term) {
+    if (record.header.term < term || !LargeImage::possible(record, in_.layout)) return false;
   }
   return true;
 }
@@ -449,7 +451,9 @@ Result<Recovered> Walk::run() {
   expected_ = Lsn(super.log_start_lsn);
   chain_ = super.log_start_chain;
   if (super.log_start_lsn == super.applied_lsn + 1) out_.term = Term(super.applied_term);
-  if (!segments_.empty() && continues(0)) out_.term = segments_[0].header.term;
+  if (!segments_.empty() && continues(0)) {
+    out_.term = std::max(out_.term, segments_[0].header.term);
+  }
   walk_segments();
   behind_ = start_behind_damage();
   finish();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 
 #include "engine/base/chain.h"
 #include "engine/base/check.h"
@@ -104,6 +105,7 @@ bool BatchView::open(std::span<const std::byte> bytes, const Incarnation& incarn
 bool BatchView::well_formed() const {
   if (head_.count == 0 || head_.count > batch_records_max) return false;
   if (head_.payload_blocks > batch_payload_blocks_max || head_.first_lsn == 0) return false;
+  if (head_.first_lsn > std::numeric_limits<std::uint64_t>::max() - head_.count) return false;
   std::size_t offset = sizeof(DiskBatch);
   std::uint32_t payload = 0;
   for (std::uint32_t i = 0; i < head_.count; ++i) {
