@@ -1,5 +1,6 @@
 // Frames between front ends and nodes, both ways: what decodes encodes to the very same bytes.
 #include <cstring>
+#include <iterator>
 #include <type_traits>
 #include <vector>
 
@@ -65,21 +66,23 @@ void mend(std::span<std::byte> input) { mend_frame(input); }
 
 std::size_t seed(std::size_t n, std::span<std::byte> into) {
   runtime::MetaBuffer meta;
-  ClientRequest request;
-  request.blocks = BlockCount(1);
-  switch (n) {
-    case 0: return put_frame(runtime::encode(ClientAttach{volume, {3, 4}}, meta), into);
-    case 1: return put_frame(runtime::encode(volume, ClientAttachReply{}, ConnectionNumber(1), meta), into);
-    case 2: return put_frame(runtime::encode(volume, request, pool(), meta), into);
-    case 3: request.op = ClientOp::flush; request.blocks = BlockCount(0); break;
-    case 4: request.op = ClientOp::discard; break;
-    case 5: request.op = ClientOp::write_zeroes; break;
-    case 6: return put_frame(runtime::encode(volume, ClientDone{}, pool(), meta), into);
-    case 7: return put_frame(runtime::encode(runtime::WhoIsPrimary{volume, {3, 4}}, meta), into);
-    case 8: return put_frame(runtime::encode(runtime::PrimaryIs{volume, Epoch(1), ReplicaId(2), true}, meta), into);
-    default: return 0;
+  const auto put = [&](const runtime::Frame& frame) { return put_frame(frame, into); };
+  if (n == 0) return put(runtime::encode(ClientAttach{volume, {3, 4}}, meta));
+  if (n == 1) {
+    return put(runtime::encode(volume, ClientAttachReply{}, ConnectionNumber(1), meta));
   }
-  return put_frame(runtime::encode(volume, request, pool(), meta), into);
+  if (n == 2) return put(runtime::encode(volume, ClientDone{}, pool(), meta));
+  if (n == 3) return put(runtime::encode(runtime::WhoIsPrimary{volume, {3, 4}}, meta));
+  if (n == 4) {
+    return put(runtime::encode(runtime::PrimaryIs{volume, Epoch(1), ReplicaId(2), true}, meta));
+  }
+  static constexpr ClientOp ops[] = {ClientOp::read, ClientOp::flush, ClientOp::discard,
+                                     ClientOp::write_zeroes};
+  if (n - 5 >= std::size(ops)) return 0;
+  ClientRequest request;
+  request.op = ops[n - 5];
+  request.blocks = BlockCount(request.op == ClientOp::flush ? 0 : 1);
+  return put(runtime::encode(volume, request, pool(), meta));
 }
 
 }  // namespace seawall::fuzz

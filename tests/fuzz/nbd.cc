@@ -84,7 +84,7 @@ void run(Input input) {
 void mend(std::span<std::byte>) {}  // there are no checksums
 
 std::size_t seed(std::size_t n, std::span<std::byte> into) {
-  using namespace std::string_literals;
+  using std::string_literals::operator""s;
   if (n > 3) return 0;
   const std::size_t room = into.size();
   put(into, kFixedNewstyle | kNoZeroes, 4);

@@ -43,8 +43,10 @@ void run(Input input) {
   CHECK(choice.generation == 0 || known.counts(choice.generation));
   CHECK(choice.generation != 0 || choice.bad_sectors == 0xff);
   if (choice.bad_sectors == 0xff) return;
-  const auto slot =
-      std::span<const std::byte>(both).subspan(static_cast<std::size_t>(choice.slot) * page_bytes, page_bytes);
+  const auto half = [&](int slot) {
+    return Input(both).subspan(static_cast<std::size_t>(slot) * page_bytes, page_bytes);
+  };
+  const Input slot = half(choice.slot);
   for (std::size_t i = 0; i < sectors_per_page; ++i) {
     if ((choice.bad_sectors >> i & 1) != 0) continue;
     static std::vector<std::byte> sector(sector_bytes);
@@ -56,8 +58,7 @@ void run(Input input) {
     CHECK(head.generation == choice.generation && head.page == number && head.sector == i);
   }
   // The other slot holds nothing newer that counts.
-  const auto other = std::span<const std::byte>(both).subspan(static_cast<std::size_t>(1 - choice.slot) * page_bytes, page_bytes);
-  const std::uint64_t there = greatest_generation(other, number, entry_magic);
+  const std::uint64_t there = greatest_generation(half(1 - choice.slot), number, entry_magic);
   CHECK(!known.counts(there) || there <= choice.generation);
 }
 
