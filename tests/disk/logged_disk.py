@@ -1,86 +1,16 @@
-"""A disk whose every write and flush is on record: qemu-storage-daemon's blklogwrites behind a FUSE
-export, a loop device and ext4 on top. From the record come the states that a power loss may leave.
-
-Everything is made below a directory of the test and taken away by close(). Needs root.
-"""
+"""A disk whose every write and flush is on record by blklogwrites, and the states that a power loss may
+leave of it."""
 
 import bisect
 import os
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "proc"))
-from support import MIB, run_program, wait_for  # noqa: E402
+from disk_rig import Export, run
 
 SECTOR = 512
 ENTRY = struct.Struct("<QQQQ")  # sector, sectors, flags, length of other data
 FLUSH, FUA, DISCARD = 1, 2, 4
-
-
-def run(*words):
-    return run_program(words, check=True)
-
-
-def make_image(path, size_mib):
-    with open(path, "wb") as file:
-        file.truncate(size_mib * MIB)
-    run("mkfs.ext4", "-q", "-F", "-J", "size=4", "-m", "0", "-E",
-        "lazy_itable_init=0,lazy_journal_init=0", "-b", "4096", path)
-
-
-def detach(loop, image):
-    """The kernel lets a loop device go when nobody looks at it any more."""
-    run_program(["losetup", "--detach", loop])
-    wait_for(lambda: not run_program(["losetup", "--associated", image]).out.strip(), 60,
-             f"{loop} has let {image} go")
-
-
-class Mounted:
-    """An image (or a FUSE export of one) mounted through a loop device. Without direct I/O, so that one
-    request is under way at a time: QEMU before 10.1 mixes up the data of concurrent ones."""
-
-    def __init__(self, image, where):
-        self.image = image
-        self.where = Path(where)
-        self.where.mkdir(parents=True, exist_ok=True)
-        self.loop = run("losetup", "--find", "--show", image).out.strip()
-        try:
-            run("mount", self.loop, self.where)
-        except BaseException:
-            detach(self.loop, image)
-            raise
-        lost = self.where / "lost+found"
-        if lost.is_dir():
-            lost.rmdir()
-
-    def close(self):
-        # A daemon that was killed may hold its files until its last request has landed.
-        wait_for(lambda: run_program(["umount", self.where]).code == 0, 60, f"{self.where} is free")
-        detach(self.loop, self.image)
-
-
-class Export:
-    """A FUSE export of `image` by qemu-storage-daemon; `chain` names the nodes between."""
-
-    def __init__(self, directory, image, chain, node):
-        self.path = Path(directory) / "export"
-        self.path.touch()
-        pid_file = Path(directory) / "storage.pid"
-        words = ["qemu-storage-daemon", "--blockdev",
-                 f"driver=file,node-name=image,filename={image},cache.direct=off"]
-        for blockdev in chain:
-            words += ["--blockdev", blockdev]
-        words += ["--export", f"type=fuse,id=export,node-name={node},mountpoint={self.path},"
-                  "writable=on", "--pidfile", str(pid_file)]
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
-        wait_for(lambda: pid_file.exists() and self.path.stat().st_size > 0, 20,
-                 f"the FUSE export of {image}")
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(30)
 
 
 class LoggedDisk:

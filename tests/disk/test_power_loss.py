@@ -11,8 +11,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from logged_disk import Log, LoggedDisk, Mounted, Rebuilt, make_image, run
-from support import NBD_PYTHON, SEED, Cluster, Skip, expect, need
+from disk_rig import NODES, Mounted, need_machine, pools, prepare, run
+from logged_disk import Log, LoggedDisk, Rebuilt
+from support import NBD_PYTHON, SEED, Cluster, expect
 import support
 
 CHECK_STATE = sys.argv.pop(1) if len(sys.argv) > 1 else ""
@@ -20,7 +21,6 @@ BLOCK = 4096
 VOLUME_MIB, IMAGE_MIB = 16, 192
 INSTANTS = int(os.environ.get("SEAWALL_INSTANTS", "180"))
 SKEWED = 3   # states an instant
-NODES = ("node-1", "node-2", "node-3")
 
 # Its own process, for libnbd: writes stamps, and after each flush says so and waits for a line.
 LOAD = '''
@@ -50,15 +50,6 @@ handle.shutdown()
 '''
 
 
-def need_machine():
-    need("qemu-storage-daemon", "losetup", "mkfs.ext4", "mount")
-    if os.geteuid() != 0:
-        raise Skip("mounting needs root")
-    if not os.path.exists("/dev/fuse") or not os.path.exists("/dev/loop-control"):
-        raise Skip("this kernel offers no FUSE or no loop devices here")
-    expect(CHECK_STATE, "the first argument names the program check_state")
-
-
 class Recording:
     """What a run left: the images before it, the logs of three disks, what was written when."""
 
@@ -72,26 +63,6 @@ class Recording:
 
     def log(self, i):
         return self.base / f"disk-{i}" / "log"
-
-
-def pools(cluster):
-    return [cluster.dir / "pools" / name for name in NODES]
-
-
-def prepare(cluster, recording):
-    """A volume on three new file systems, its daemons stopped cleanly."""
-    mounts = []
-    try:
-        for i, pool in enumerate(pools(cluster)):
-            make_image(recording.image(i), IMAGE_MIB)
-            mounts.append(Mounted(recording.image(i), pool))
-        cluster.up()
-        cluster.create("v", f"{VOLUME_MIB}MiB", 3)
-        cluster.wait_healthy("v")
-        cluster.cli("cluster", "down", timeout=120)
-    finally:
-        for mount in mounts:
-            mount.close()
 
 
 def record(cluster, recording):
@@ -189,13 +160,14 @@ def check_one(rebuilt, cuts, draw, where, lie, text):
 
 def recording_of(cluster):
     recording = Recording(cluster.base)
-    prepare(cluster, recording)
+    prepare(cluster, [recording.image(i) for i in range(3)], IMAGE_MIB, VOLUME_MIB)
     record(cluster, recording)
     return recording
 
 
 def test_F03_F24_no_flushed_write_is_lost_in_hundreds_of_losses_of_power():
     need_machine()
+    expect(CHECK_STATE, "the first argument names the program check_state")
     with Cluster(up=False) as cluster:
         recording = recording_of(cluster)
         halves = [range(0, INSTANTS, 2), range(1, INSTANTS, 2)]
