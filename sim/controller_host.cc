@@ -166,6 +166,16 @@ void ControllerHost::on(const controller::output::Load& output) {
   });
 }
 
+void ControllerHost::on(const controller::output::Survey&) {
+  Life& life = *current_;
+  scheduler_.after(prng_.range(100, 4 * ms), life.owner, [this, &life] {
+    controller::input::Surveyed surveyed;
+    surveyed.ok = !prng_.chance(lost_reply_);
+    for (const auto& [id, record] : store_) surveyed.versions.emplace(id, record.version());
+    step(life, surveyed);
+  });
+}
+
 void ControllerHost::on(const controller::output::RememberNode& output) {
   nodes_[output.record.id] = output.record;
 }

@@ -75,6 +75,7 @@ class ControllerHost {
   void on(const controller::output::Reject& output);
   void on(const controller::output::Commit& output);
   void on(const controller::output::Load& output);
+  void on(const controller::output::Survey& output);
   void on(const controller::output::RememberNode& output);
   void on(const controller::output::Answered& output);
   bool land(const controller::output::Commit& commit);

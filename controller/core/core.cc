@@ -13,6 +13,7 @@ void Core::start(const std::vector<VolumeRecord>& volumes, const std::vector<Nod
                  Instant now, Outputs& out) {
   CHECK(volumes_.empty());
   started_at_ = now;
+  surveyed_at_ = now;
   for (const NodeRecord& record : nodes) {
     NodeSeen& node = nodes_[record.id];
     node.record = record;
@@ -70,6 +71,10 @@ void Core::on(const input::NodeGone& input, Instant now, Outputs& out) {
 }
 
 void Core::on(const input::Tick&, Instant now, Outputs& out) {
+  if (now >= surveyed_at_ + options_.survey) {
+    surveyed_at_ = now;
+    out.push_back(output::Survey{});
+  }
   for (auto& [id, volume] : volumes_) {
     expire(volume, now, out);
     if (volume.in_flight && volume.in_flight->loading && now >= volume.in_flight->retry_at) {

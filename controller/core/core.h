@@ -56,10 +56,14 @@ struct Loaded {
   bool ok = false;
   std::optional<VolumeRecord> record;
 };
+struct Surveyed {
+  bool ok = false;
+  std::map<VolumeId, Version> versions;  // of every record in the store
+};
 struct Tick {};
 }  // namespace input
 using Input = std::variant<input::NodeSaid, input::NodeGone, input::Asked, input::Stored,
-                           input::Loaded, input::Tick>;
+                           input::Loaded, input::Surveyed, input::Tick>;
 
 namespace output {
 struct Deliver {
@@ -84,6 +88,7 @@ struct Load {
   std::uint64_t token = 0;
   VolumeId volume;
 };  // answered by input::Loaded
+struct Survey {};  // answered by input::Surveyed, or not: it is asked again
 struct RememberNode {
   NodeRecord record;
 };  // no answer; said again when it changes
@@ -93,7 +98,7 @@ struct Answered {
 };
 }  // namespace output
 using Output = std::variant<output::Deliver, output::Reject, output::Commit, output::Load,
-                            output::RememberNode, output::Answered>;
+                            output::Survey, output::RememberNode, output::Answered>;
 
 class Core {
  public:
@@ -154,10 +159,12 @@ class Core {
   void on(const input::Asked& input, Instant now, Outputs& out);
   void on(const input::Stored& input, Instant now, Outputs& out);
   void on(const input::Loaded& input, Instant now, Outputs& out);
+  void on(const input::Surveyed& input, Instant now, Outputs& out);
   void on(const input::Tick& input, Instant now, Outputs& out);
   void advance(Volume& volume, Instant now, Outputs& out);
   void advance_all(Instant now, Outputs& out);
   void note_cut_off(Volume& volume, Instant now) const;
+  void read_again(VolumeId id, Instant now, Outputs& out);
   void commit(Volume& volume, Change change, std::optional<Waiter> waiter, Outputs& out);
   void finish_commit(Volume& volume, Instant now, Outputs& out);
   void adopt(Volume& volume, const std::optional<VolumeRecord>& record, Instant now, Outputs& out);
@@ -215,6 +222,7 @@ class Core {
 
   const Options options_;
   Instant started_at_;
+  Instant surveyed_at_;
   std::deque<Asker> early_;
   std::map<VolumeId, Volume> volumes_;
   NodesSeen nodes_;

@@ -21,6 +21,7 @@ namespace seawall::controller {
 struct Options {
   Duration suspicion{1'500};      // without a heartbeat
   Duration resend{500};           // of what has not shown its effect
+  Duration survey{2'000};         // between looks at whether the store still holds what is known
   Duration cut_off{5'000};        // its replicas do without the primary: longer than a shrink takes
   Duration create_limit{20'000};  // then a half-made volume is undone
   Duration failover_pause_max{5'000};

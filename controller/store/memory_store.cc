@@ -14,6 +14,12 @@ Result<std::optional<VolumeRecord>> MemoryStore::volume(VolumeId id) {
   return std::optional<VolumeRecord>(at->second);
 }
 
+Result<std::map<VolumeId, Version>> MemoryStore::versions() {
+  std::map<VolumeId, Version> all;
+  for (const auto& [id, record] : volumes_) all.emplace(id, record.version());
+  return all;
+}
+
 StoreOutcome MemoryStore::compare_and_set(VolumeId id, const std::optional<Version>& expected,
                                           const std::optional<VolumeRecord>& next,
                                           const ChangeEvent& event) {

@@ -37,6 +37,11 @@ void Runner::carry_out(std::vector<Output> wanted, Instant now, std::vector<Outp
       input::Loaded loaded{load->token, held.has_value(), std::nullopt};
       if (held) loaded.record = std::move(*held);
       core_.step(loaded, now, more);
+    } else if (std::holds_alternative<output::Survey>(next)) {
+      Result<std::map<VolumeId, Version>> held = store_.versions();
+      input::Surveyed surveyed{held.has_value(), {}};
+      if (held) surveyed.versions = std::move(*held);
+      core_.step(surveyed, now, more);
     } else if (const auto* node = std::get_if<output::RememberNode>(&next)) {
       // A projection: a node that registers again says it again.
       MAYBE(store_.remember(node->record).has_value());

@@ -200,6 +200,20 @@ Result<std::optional<VolumeRecord>> SqliteStore::volume(VolumeId id) {
   return std::optional<VolumeRecord>(std::move(record));
 }
 
+Result<std::map<VolumeId, Version>> SqliteStore::versions() {
+  Statement query(db_, "SELECT id, epoch, revision FROM volumes");
+  std::map<VolumeId, Version> all;
+  int code = query.step();
+  for (; code == SQLITE_ROW; code = query.step()) {
+    VolumeId id;
+    const std::string key = query.column(0);
+    if (!VolumeId::parse(key.data(), key.size(), id)) return failed_read().error();
+    all.emplace(id, Version{Epoch(query.column_number(1)), Revision(query.column_number(2))});
+  }
+  if (code != SQLITE_DONE) return failed_read().error();
+  return all;
+}
+
 StoreOutcome SqliteStore::compare_and_set(VolumeId id, const std::optional<Version>& expected,
                                           const std::optional<VolumeRecord>& next,
                                           const ChangeEvent& event) {

@@ -28,6 +28,7 @@ class SqliteStore : public Store {
 
   Result<std::vector<VolumeRecord>> volumes() override;
   Result<std::optional<VolumeRecord>> volume(VolumeId id) override;
+  Result<std::map<VolumeId, Version>> versions() override;
   StoreOutcome compare_and_set(VolumeId id, const std::optional<Version>& expected,
                                const std::optional<VolumeRecord>& next,
                                const ChangeEvent& event) override;

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -37,6 +38,7 @@ class Store {
 
   virtual Result<std::vector<VolumeRecord>> volumes() = 0;  // by id
   virtual Result<std::optional<VolumeRecord>> volume(VolumeId id) = 0;
+  virtual Result<std::map<VolumeId, Version>> versions() = 0;  // of all records
   // Replaces the record whose version is `expected` (absent: there must be none) by `next` (absent:
   // it goes), and appends `event`. The history outlives the record, until histories_kept others
   // have gone after it.

@@ -190,6 +190,19 @@ TYPED_TEST(StoreContract, volumes_and_nodes_are_listed_by_id) {
   EXPECT_EQ(nodes[2].process_start, ProcessStart(~0ULL));
 }
 
+TYPED_TEST(StoreContract, versions_are_those_of_the_records_that_are_there) {
+  const VolumeRecord one = sample(1), two = sample(2);
+  EXPECT_EQ(this->put(std::nullopt, one), StoreOutcome::committed);
+  EXPECT_EQ(this->put(std::nullopt, two), StoreOutcome::committed);
+  EXPECT_EQ(this->put(two.version(), later(two)), StoreOutcome::committed);
+  const std::map<VolumeId, Version> both{{one.id, one.version()}, {two.id, later(two).version()}};
+  EXPECT_EQ(this->store->versions().value(), both);
+  EXPECT_EQ(this->store->compare_and_set(one.id, one.version(), std::nullopt,
+                                         event_of(later(one), "deleted")),
+            StoreOutcome::committed);
+  EXPECT_EQ(this->store->versions().value().size(), 1U);
+}
+
 TYPED_TEST(StoreContract, a_refused_change_leaves_no_event_and_tells_no_watcher) {
   std::vector<std::uint64_t> told;
   this->store->watch([&](const ChangeEvent& event) { told.push_back(event.revision.value()); });

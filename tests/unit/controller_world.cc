@@ -75,6 +75,8 @@ void World::carry_out(Core::Outputs outputs) {
       input::Loaded loaded{load->token, !fails, std::nullopt};
       if (!fails) loaded.record = *held;
       core_->step(loaded, now_, more);
+    } else if (std::holds_alternative<output::Survey>(next)) {
+      core_->step(input::Surveyed{true, *store_.versions()}, now_, more);
     } else if (const auto* node = std::get_if<output::RememberNode>(&next)) {
       ASSERT_TRUE(store_.remember(node->record).has_value());
     } else if (const auto* delivery = std::get_if<output::Deliver>(&next)) {
