@@ -27,6 +27,7 @@
 #include "engine/control.h"
 #include "engine/convergence.h"
 #include "engine/event.h"
+#include "engine/jitter.h"
 
 namespace seawall {
 
@@ -50,6 +51,7 @@ struct CoreOptions {
   std::uint32_t base_window = 8;               // extents on their way to a rebuild
   ConvergenceLimits convergence;
   std::uint64_t throttle_floor = 1 * limits::MiB;  // writers are never slowed below this, a second
+  Jitter jitter;                               // of back-offs
   const Generation* generation = &generation_v2;  // anything else in the simulator only
 };
 

@@ -156,6 +156,7 @@ class Primary {
   void greet(Peer& peer);
   void close(Peer& peer, SessionEnd end);
   void fail(Peer& peer, FailureKind kind);
+  void back_off(Peer& peer, Duration pause, std::uint32_t nth);
   void hang_up(Peer& peer, bool again);
   void obey_word(Peer& peer, std::uint32_t word);
   void drop_peer(Peer& peer);

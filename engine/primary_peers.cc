@@ -196,8 +196,11 @@ void Primary::close(Peer& peer, SessionEnd end) {
   if (!peer.link || rule.pause.is_zero()) return;
   const std::uint32_t doublings = std::min(peer.put_off, 10u);
   ++peer.put_off;
-  peer.retry_at =
-      context_.now + std::min(wait_max, Duration{rule.pause.value() << doublings});
+  back_off(peer, std::min(wait_max, Duration{rule.pause.value() << doublings}), peer.put_off);
+}
+
+void Primary::back_off(Peer& peer, Duration pause, std::uint32_t nth) {
+  peer.retry_at = context_.now + context_.options.jitter.of(pause, peer.id.value(), nth);
 }
 
 // A terminal replica costs nothing any more: no link, no reservation, no timer.
@@ -215,7 +218,7 @@ void Primary::fail(Peer& peer, FailureKind kind) {
     return;
   }
   if (rule.hang_up) hang_up(peer, true);
-  peer.retry_at = context_.now + pause_of(kind, failure.nth);
+  back_off(peer, pause_of(kind, failure.nth), failure.nth);
 }
 
 void Primary::hang_up(Peer& peer, bool again) {

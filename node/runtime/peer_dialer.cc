@@ -44,7 +44,7 @@ void PeerDialer::attempt(Peer& peer, Instant now) {
 }
 
 void PeerDialer::back_off(Peer& peer, Instant now) {
-  peer.next = now + peer.pause;
+  peer.next = now + jitter_.of(peer.pause, peer.version.value(), now.value());
   peer.pause = std::min(peer.pause + peer.pause, pause_max);
 }
 

@@ -11,6 +11,7 @@
 
 #include "engine/base/bounded_map.h"
 #include "engine/base/limits.h"
+#include "engine/jitter.h"
 #include "node/runtime/ports.h"
 
 namespace seawall::runtime {
@@ -22,7 +23,8 @@ class PeerDialer {
   // A link that nobody answered within this time is given up.
   static constexpr Duration attempt_max{limits::handshake_deadline_ms};
 
-  PeerDialer(Transport& transport, LinkUser& user) : transport_(transport), user_(user) {}
+  PeerDialer(Transport& transport, LinkUser& user, Jitter jitter = {})
+      : transport_(transport), user_(user), jitter_(jitter) {}
 
   // The newest addresses, from an assignment. A wanted peer whose address changed is dialled anew
   // when its link ends.
@@ -62,6 +64,7 @@ class PeerDialer {
 
   Transport& transport_;
   LinkUser& user_;
+  const Jitter jitter_;
   BoundedMap<ReplicaId, Peer, 2 * limits::members_max> peers_;
 };
 

@@ -14,11 +14,14 @@
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
 #include "engine/failure_policy.h"
+#include "engine/jitter.h"
 
 namespace seawall::runtime {
 
 class ReopenPlan {
  public:
+  explicit ReopenPlan(Jitter jitter = {}) : jitter_(jitter) {}
+
   void opened(Instant now) {
     opened_at_ = now;
     due_.reset();
@@ -31,7 +34,9 @@ class ReopenPlan {
     const FailureNote failure = failures_.note(FailureKind::store_failed, now);
     final_ = !worth_another_try(error.code) || failure.action != FailureAction::retry;
     due_.reset();
-    if (!final_) due_ = now + pause_of(FailureKind::store_failed, failure.nth);
+    if (final_) return;
+    const Duration pause = pause_of(FailureKind::store_failed, failure.nth);
+    due_ = now + jitter_.of(pause, 0, failure.nth);
   }
 
   // A new epoch or an operator's word: what was left alone is tried once more, and a budget begins.
@@ -61,6 +66,7 @@ class ReopenPlan {
            code != Errc::invalid_argument;
   }
 
+  Jitter jitter_;
   std::optional<Instant> opened_at_;
   std::optional<Instant> due_;
   ReplicaFailures failures_;

@@ -14,12 +14,23 @@ struct VolumeHost::Opening {
   VolumeHost* host = nullptr;  // null: the host is gone
 };
 
+namespace {
+
+// What happens to all volumes of a node at once, and to all nodes, spreads out.
+Jitter jitter_of(const VolumeHostOptions& options) {
+  const std::uint64_t process = mix64(options.process_start.value(), options.replica.value());
+  return Jitter{mix64(process, options.volume.lo) | 1};
+}
+
+}  // namespace
+
 VolumeHost::VolumeHost(Shard& shard, const VolumeHostOptions& options, wal::Disk& disk)
     : shard_(shard),
       options_(options),
       disk_(disk),
       links_(shard),
-      dialer_(shard.transport, *this) {}
+      dialer_(shard.transport, *this, jitter_of(options)),
+      reopen_(jitter_of(options)) {}
 
 VolumeHost::~VolumeHost() {
   CHECK(!stepping_);
@@ -76,6 +87,7 @@ void VolumeHost::on_opened() {
   core_memory_ = std::make_unique<std::byte[]>(Core::memory_bytes());
   CoreOptions core_options = options_.core;
   core_options.volume = options_.volume;
+  core_options.jitter = jitter_of(options_);
   core_ = std::make_unique<Core>(core_options,
                                  std::span(core_memory_.get(), Core::memory_bytes()));
   executor_ = std::make_unique<Executor>(shard_,

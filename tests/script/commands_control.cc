@@ -32,6 +32,7 @@ void Script::replicas(const Line& line) {
   if (line.has("columns")) {
     cluster.options.base_window = static_cast<std::uint32_t>(line.number("columns", 1));
   }
+  if (line.has("jitter")) cluster.options.jitter = Jitter{line.number("jitter", 0)};
   if (line.has("floor")) cluster.options.throttle_floor = line.number("floor", 0);
   if (line.has("attachments")) {
     grants_.clear();
