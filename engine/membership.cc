@@ -41,31 +41,20 @@ void Membership::advance() {
   if (change_->proposed) context_.want_wake(change_->propose_again);
 }
 
-// What has not been proposed yet is given up when its reason is gone: nothing has relied on it.
+// What has not been proposed yet is given up when its reason is gone, or when it would be another
+// one by now: nothing has relied on it.
 bool Membership::obsolete() {
   if (change_->proposed) return false;
   if (change_->kind == Kind::wish) {
     const std::optional<Configuration> step = step_to_wish();
     return !step || !(*step == change_->wanted);
   }
-  const Peer* peer = primary_.peer(change_->cause);
-  if (peer == nullptr) return true;
-  if ((change_->kind == Kind::shrink) == peer->eligible()) return true;
-  return waits_for_the_lost() && !MUTANT(M141);
-}
-
-// Somebody else whose proof it needs has gone as well, and could be left out.
-bool Membership::waits_for_the_lost() {
-  const Configuration& shrunk =
-      change_->kind == Kind::shrink ? change_->wanted : context_.assignment->config;
-  if (shrunk.in_sync.size() <= shrunk.min_in_sync) return false;
-  for (const Peer& peer : primary_.peers()) {
-    if (!shrunk.in_sync.contains(peer.id) || peer.eligible()) continue;
-    const Instant gone_at = peer.missing_since + context_.options.suspicion;
-    if (context_.now >= gone_at) return true;
-    context_.want_wake(gone_at);
+  const std::optional<Smaller> smaller = step_to_smaller();
+  if (change_->kind == Kind::shrink) {
+    return !(smaller && smaller->wanted == change_->wanted) && !MUTANT(M141);
   }
-  return false;
+  const Peer* newcomer = primary_.peer(change_->cause);
+  return newcomer == nullptr || !newcomer->eligible() || smaller.has_value();
 }
 
 void Membership::begin() {
@@ -75,23 +64,34 @@ void Membership::begin() {
   if (in_sync) begin_grow();
 }
 
-bool Membership::begin_shrink() {
+// Missing for so long that it may be left out; if it will be, that moment is looked at again.
+bool Membership::is_gone(const Peer& peer) {
+  if (peer.eligible()) return false;
+  const Instant gone_at = peer.missing_since + context_.options.suspicion;
+  if (context_.now >= gone_at) return true;
+  context_.want_wake(gone_at);
+  return false;
+}
+
+// Without all that are gone: the proof of one that has gone as well would never come. No smaller
+// than min_in_sync; nullopt: nobody can be left out.
+std::optional<Membership::Smaller> Membership::step_to_smaller() {
   const Configuration& config = context_.assignment->config;
-  Configuration wanted = config;
-  ReplicaId cause;
+  Smaller step{config, ReplicaId{}};
   for (const Peer& peer : primary_.peers()) {
-    if (!config.in_sync.contains(peer.id) || peer.eligible()) continue;
-    const Instant gone_at = peer.missing_since + context_.options.suspicion;
-    if (context_.now < gone_at) {
-      context_.want_wake(gone_at);
-      continue;
-    }
-    if (wanted.in_sync.size() <= wanted.min_in_sync) break;  // it waits instead
-    cause = peer.id;
-    wanted.in_sync.erase_if([&](ReplicaId id) { return id == peer.id; });
+    if (!config.in_sync.contains(peer.id) || !is_gone(peer)) continue;
+    if (step.wanted.in_sync.size() <= config.min_in_sync) break;
+    step.cause = peer.id;
+    step.wanted.in_sync.erase_if([&](ReplicaId id) { return id == peer.id; });
   }
-  if (wanted.in_sync.size() == config.in_sync.size()) return false;
-  start(wanted, cause, Kind::shrink);
+  if (step.wanted.in_sync.size() == config.in_sync.size()) return std::nullopt;
+  return step;
+}
+
+bool Membership::begin_shrink() {
+  const std::optional<Smaller> step = step_to_smaller();
+  if (!step) return false;
+  start(step->wanted, step->cause, Kind::shrink);
   return true;
 }
 
@@ -137,12 +137,7 @@ bool Membership::choose_in_sync(Configuration& next) {
       continue;
     }
     if (config.policy == Policy::in_sync && !config.in_sync.contains(member)) continue;
-    if (peer->eligible()) return false;  // its proof is on the way
-    const Instant gone_at = peer->missing_since + context_.options.suspicion;
-    if (context_.now < gone_at) {
-      context_.want_wake(gone_at);
-      return false;
-    }
+    if (!is_gone(*peer)) return false;  // or its proof is on the way
   }
   return next.in_sync.size() >= next.min_in_sync;
 }

@@ -61,7 +61,12 @@ class Membership {
   bool has_settled(const Peer& peer);
   void start(const Configuration& wanted, ReplicaId cause, Kind kind);
   [[nodiscard]] bool obsolete();
-  [[nodiscard]] bool waits_for_the_lost();
+  struct Smaller {
+    Configuration wanted;
+    ReplicaId cause;  // who is left out, the last one of them
+  };
+  std::optional<Smaller> step_to_smaller();
+  bool is_gone(const Peer& peer);
   void propose();
   [[nodiscard]] Instant readd_at(const Peer& peer) const;
 
