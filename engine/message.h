@@ -51,6 +51,7 @@ struct RewindDone {
 };
 
 // A record on the one ordered stream. Payload (if any) is in `slot`; the block CRCs travel with it.
+// Of a lost record `slot` holds its CRCs and nothing else (node/runtime/lost_record.h).
 struct Append {
   RecordHeader header;
   Slot slot = no_slot;

@@ -400,8 +400,7 @@ void Replica::take_record(const message::Append& append) {
   }
   const bool inside =
       !changes_blocks(header.kind) || context_.has_blocks(header.lba, header.blocks);
-  const bool lost = (header.flags & record_flag_lost) != 0;  // travels without its payload
-  if (!inside || (has_payload(header) && !lost) != (append.slot != no_slot)) {
+  if (!inside || has_payload(header) != (append.slot != no_slot)) {
     ++context_.counters.alarms;
     refuse(message::NackReason::broken_contract);
     return;

@@ -3,7 +3,7 @@
 #include <array>
 
 #include "engine/base/limits.h"
-#include "wal/crc32c.h"
+#include "node/runtime/lost_record.h"
 
 namespace seawall::runtime {
 
@@ -14,16 +14,11 @@ LogLane::~LogLane() { forget_beyond(Lsn{}); }
 
 namespace {
 
-// A lost record came without payload: bytes that fit no CRC stand for it, so its blocks cannot be
-// read until they are written again.
-struct Nothing {
-  Nothing() { crcs.fill(~wal::crc32c_zero_block); }
-  alignas(limits::block_bytes) std::array<std::byte, limits::record_bytes_max> bytes{};
-  std::array<std::uint32_t, limits::record_blocks_max> crcs;
-};
-const Nothing& nothing() {
-  static const Nothing it;
-  return it;
+// The payload of a lost record: bytes that fit none of its CRCs, except where they are zeroes, and
+// those are right. Its blocks cannot be read until they are written again.
+std::span<const std::byte> nothing(std::size_t bytes) {
+  alignas(limits::block_bytes) static const std::array<std::byte, limits::record_bytes_max> zero{};
+  return std::span(zero).first(bytes);
 }
 
 }  // namespace
@@ -31,15 +26,11 @@ const Nothing& nothing() {
 bool LogLane::offer(const RecordHeader& header, Slot slot) {
   std::span<const std::byte> payload;
   std::span<const std::uint32_t> crcs;
-  if (slot == no_slot && has_payload(header)) {
-    CHECK((header.flags & record_flag_lost) != 0);
-    payload = std::span(nothing().bytes).first(payload_bytes(header).value());
-    crcs = std::span(nothing().crcs).first(header.blocks.value());
-  }
-  if (slot != no_slot) {
-    payload = pool_.bytes(slot);
-    crcs = pool_.crcs(slot);
-  }
+  CHECK(has_payload(header) == (slot != no_slot));
+  if (slot == no_slot) return store_.append(header, payload, crcs);
+  const bool lost = (header.flags & record_flag_lost) != 0;
+  payload = lost ? nothing(payload_bytes(header).value()) : pool_.bytes(slot);
+  crcs = lost ? crcs_of_lost(header, pool_, slot) : pool_.crcs(slot);
   return store_.append(header, payload, crcs);
 }
 

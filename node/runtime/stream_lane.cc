@@ -1,6 +1,9 @@
 #include "node/runtime/stream_lane.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "node/runtime/lost_record.h"
 
 namespace seawall::runtime {
 
@@ -63,16 +66,20 @@ Lsn StreamLane::queue_frames(Stream& stream, Instant now) {
     CHECK(header.lsn == queued.next());
     message::Append append{header, no_slot, command.committed, command.stable, now};
     SlotRef slot;
-    const bool lost = (header.flags & record_flag_lost) != 0;
-    if (has_payload(header) && !lost) {
+    if (has_payload(header)) {
       const std::size_t bytes = payload_bytes(header).value();
       const std::size_t blocks = header.blocks.value();
       if (i > 0 && at + bytes > command.max_bytes) break;
-      slot = SlotRef(shard_.pool, shard_.pool.take(bytes));
+      const std::span crcs = std::span(stream.crcs).subspan(block, blocks);
+      const bool lost = (header.flags & record_flag_lost) != 0;
+      slot = SlotRef(shard_.pool, shard_.pool.take(lost ? limits::block_bytes : bytes));
       if (!slot) break;
-      std::memcpy(shard_.pool.bytes(slot.slot()).data(), stream.op.into.data() + at, bytes);
-      std::memcpy(shard_.pool.crcs(slot.slot()).data(), stream.crcs.data() + block,
-                  blocks * sizeof(std::uint32_t));
+      if (lost) {
+        put_crcs_of_lost(crcs, shard_.pool, slot.slot());
+      } else {
+        std::memcpy(shard_.pool.bytes(slot.slot()).data(), stream.op.into.data() + at, bytes);
+        std::ranges::copy(crcs, shard_.pool.crcs(slot.slot()).begin());
+      }
       at += bytes;
       block += blocks;
       append.slot = slot.slot();

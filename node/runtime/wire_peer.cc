@@ -5,6 +5,7 @@
 #include "engine/base/chain.h"
 #include "engine/base/record.h"
 #include "node/runtime/base_map.h"
+#include "node/runtime/lost_record.h"
 #include "node/runtime/wire.h"
 #include "node/runtime/wire_parts.h"
 
@@ -323,13 +324,14 @@ Append get_append(ByteReader& reader, const Frame& frame, const BufferPool& pool
   m.stable = reader.optional<Lsn>();
   m.sent_at = reader.id<Instant>();
   m.slot = frame.payload;
-  const bool lost = (m.header.flags & record_flag_lost) != 0;
-  const std::uint64_t wanted = lost ? 0 : payload_bytes(m.header).value();
+  const bool lost = has_payload(m.header) && (m.header.flags & record_flag_lost) != 0;
+  const std::uint64_t wanted = lost ? limits::block_bytes : payload_bytes(m.header).value();
   reader.require(frame.header.payload_length == wanted);
   if (reader.failed()) return m;
   if (wanted > 0) {
-    reader.require(digest_crcs(pool.crcs(frame.payload)) == m.header.payload_digest);
-  } else if (!lost) {
+    const auto crcs = lost ? crcs_of_lost(m.header, pool, frame.payload) : pool.crcs(frame.payload);
+    reader.require(digest_crcs(crcs) == m.header.payload_digest);
+  } else {
     reader.require(m.header.payload_digest == 0);
   }
   return m;

@@ -125,12 +125,11 @@ void Carrier::on(const command::StreamLog& c) {
           const StoredRecord* record = node->store.record(at);
           if (record == nullptr) break;
           if (node->store.rotten(at)) break;
-          const bool lost = (record->header.flags & record_flag_lost) != 0;
           Packet packet;
           packet.envelope = c.envelope;
           packet.message = message::Append{record->header, no_slot, c.committed, c.stable,
                                            cluster->now};
-          if (!lost) packet.payload = record->payload;
+          packet.payload = record->payload;
           bytes += payload_bytes(record->header).value();
           Carrier{*cluster, *node}.send(c.link, std::move(packet));
         }

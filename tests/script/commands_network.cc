@@ -181,9 +181,11 @@ void Script::new_link(const Line& line) {
   cluster.dial_again(ReplicaId{line.number_at(1)}, ReplicaId{line.number_at(2)});
 }
 
-// checkpoint NODE [upto=] [trim=]: as far as limit, durable and pins allow
+// checkpoint NODE [upto=] [trim=] | checkpoint NODE open=LSN: as far as limit, durable and pins
+// allow; or a crash ended one up to there
 void Script::checkpoint(const Line& line) {
   Node& node = cluster.node(ReplicaId{line.number_at(1)});
+  if (line.has("open")) return node.store.leave_checkpoint_open(Lsn{line.number("open", 0)});
   const std::uint64_t all = node.store.written().value();
   node.store.checkpoint(Lsn{line.number("upto", all)}, Lsn{line.number("trim", all)});
   cluster.say(fmt::format("{} applied={} trimmed={}", node.id.value(),

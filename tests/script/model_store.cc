@@ -56,7 +56,7 @@ ReplicaFacts ModelStore::facts(ProcessStart start) const {
   facts.promised = promised_;
   facts.seen_epoch = seen_epoch_;
   facts.seen_revision = seen_revision_;
-  facts.marks = Watermarks{written_, durable_, applied_, trimmed_};
+  facts.marks = Watermarks{written_, durable_, std::max(applied_, open_cut_), trimmed_};
   facts.last_term = term_of(written_).value_or(Term{});
   facts.chain = chain_at(written_);
   facts.intact = intact;
@@ -79,8 +79,6 @@ ReplicaFacts ModelStore::facts(ProcessStart start) const {
 
 void ModelStore::append(const RecordHeader& header, Stamps payload) {
   CHECK(header.lsn == appended().next());
-  const bool lost = (header.flags & record_flag_lost) != 0;
-  if (lost && payload.empty()) payload.assign(header.blocks.value(), lost_stamp);
   CHECK(has_payload(header) == !payload.empty());
   const std::uint64_t before = queued_.empty() ? chain_at(written_) : queued_.back().header.chain;
   CHECK_MSG(chain_next(before, header) == header.chain, "the log verifies the chain");

@@ -105,6 +105,8 @@ class ModelStore {
   Lsn written() const { return written_; }
   Lsn durable() const { return durable_; }
   Lsn applied() const { return applied_; }
+  // A crash ended a checkpoint up to here: the base may hold any of it, and it is done again.
+  void leave_checkpoint_open(Lsn cut) { open_cut_ = std::min(cut, durable_); }
   Lsn trimmed() const { return trimmed_; }
   Lsn fold_limit() const { return fold_limit_; }
   std::size_t pins() const { return pins_.size(); }
@@ -149,6 +151,7 @@ class ModelStore {
   std::uint64_t start_chain_ = chain_of_empty_log;
   Term start_term_;
   Lsn written_, durable_, applied_, trimmed_, fold_limit_;
+  Lsn open_cut_;  // above applied_: of a checkpoint that a crash ended
   std::map<std::uint64_t, Lsn> pins_;
   std::map<std::uint64_t, BaseBlock> base_;
 };

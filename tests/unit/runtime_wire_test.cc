@@ -9,6 +9,7 @@
 #include "engine/base/chain.h"
 #include "engine/base/prng.h"
 #include "node/runtime/base_map.h"
+#include "node/runtime/lost_record.h"
 #include "node/runtime/wire.h"
 #include "node/runtime/wire_header.h"
 #include "wal/crc32c.h"
@@ -239,7 +240,8 @@ class Draw {
       m.slot = payload(m.header.blocks.value());
       m.header.payload_digest = digest_crcs(pool_.crcs(m.slot));
     } else if (m.header.kind == RecordKind::write) {
-      m.header.payload_digest = number();
+      m.slot = payload(1);  // its CRCs
+      m.header.payload_digest = digest_crcs(crcs_of_lost(m.header, pool_, m.slot));
     }
     m.committed = maybe<Lsn>();
     m.stable = maybe<Lsn>();
