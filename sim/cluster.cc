@@ -9,6 +9,8 @@ namespace seawall::sim {
 namespace {
 
 constexpr std::uint64_t blocking_changes_max = 40;
+constexpr Micros young = 1 * seconds;  // a process
+constexpr int early_deaths_max = 2;    // in a row, of young processes of one machine
 constexpr std::uint64_t bounds_every = 16;  // looks
 constexpr std::uint64_t map_kib = 1024;
 constexpr std::size_t retired_max = 8;
@@ -91,9 +93,11 @@ void Cluster::start(NodeNumber node) {
   m.process = std::make_unique<Process>(world_of_run, node, m.clock, m.boots, m.disks,
                                         node <= options_.nodes, m.prng.fork());
   owners_[m.process->owner()] = node;
+  m.started_at = scheduler_.now();
   // Now and then a process dies in the middle of an opening, a rewind, a preparation.
   m.process->set_on_work([this, node, owner = m.process->owner()] {
     if (!prng_.chance(options_.faults.crash_in_blocking) || !may_crash_) return;
+    if (!may_die_at_work(machine(node))) return;
     machine(node).disks.stop_after(1 + prng_.below(blocking_changes_max));
     scheduler_.after(0, world, [this, node, owner] {
       if (!running(node) || machine(node).process->owner() != owner) return;
@@ -107,6 +111,12 @@ void Cluster::start(NodeNumber node) {
   for (auto& volume : volumes_) {
     if (volume->node() == node) volume->node_started();
   }
+}
+
+// The more replicas a node opens, the more often it would die of it, until it never stood again.
+bool Cluster::may_die_at_work(Machine& m) const {
+  if (scheduler_.now() >= m.started_at + young) m.early_deaths = 0;
+  return m.early_deaths++ < early_deaths_max;
 }
 
 void Cluster::stop(NodeNumber node, bool power_lost) {

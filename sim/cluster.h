@@ -106,10 +106,13 @@ class Cluster final : public VolumeClient::Machines {
     ReplicaDisks disks;
     std::unique_ptr<Process> process;
     NodeNumber pool_of = 0;  // whose pool is in it: its own, unless two were swapped
+    Micros started_at = 0;   // its process
+    int early_deaths = 0;    // in a row, by blocking work
   };
 
   Machine& machine(NodeNumber node) { return *machines_.at(node - 1); }
   [[nodiscard]] const Machine& machine(NodeNumber node) const { return *machines_.at(node - 1); }
+  [[nodiscard]] bool may_die_at_work(Machine& m) const;
   void stop(NodeNumber node, bool power_lost);
   void count_power_loss(NodeNumber node);
   Process* process_of(NodeNumber node) override { return machine(node).process.get(); }

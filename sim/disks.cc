@@ -23,9 +23,11 @@ Micros ReplicaDisks::draw_latency(const wal::Op& op) {
   switch (op.kind) {
     case wal::Op::Kind::read: return prng_.range(5, 5 + options_.disk_read_max);
     case wal::Op::Kind::sync: return extra_ + prng_.range(20, 20 + options_.disk_sync_max);
-    case wal::Op::Kind::write:
-      return extra_ + prng_.range(5, 5 + options_.disk_write_max) +
-             (op.dsync ? prng_.below(options_.disk_sync_max + 1) : 0);
+    case wal::Op::Kind::write: {
+      const Micros written = prng_.range(5, 5 + options_.disk_write_max);
+      const Micros synced = op.dsync ? prng_.below(options_.disk_sync_max + 1) : 0;
+      return extra_ + written + synced;
+    }
   }
   return 0;
 }

@@ -19,6 +19,7 @@ constexpr std::uint64_t events_max = 20'000'000;  // a run that does more than t
 constexpr Micros setup_limit = 60 * seconds;
 constexpr Micros look_every = 10 * ms;
 constexpr Micros look_rarely = 100 * ms;
+constexpr Micros long_look_every = 1 * ms;
 
 class Run {
  public:
@@ -62,10 +63,15 @@ class Run {
   }
 
  private:
-  // Runs until `done` holds, the time is over or something failed. True: `done`.
-  bool run_until(const std::function<bool()>& done, Micros deadline) {
+  // Runs until `done` holds, the time is over or something failed. True: `done`. Conditions that
+  // take long to look at are looked at once in `every`.
+  bool run_until(const std::function<bool()>& done, Micros deadline, Micros every = 0) {
+    Micros next_look = 0;
     while (!verdict_.failed()) {
-      if (done()) return true;
+      if (scheduler_.now() >= next_look) {
+        if (done()) return true;
+        next_look = scheduler_.now() + every;
+      }
       if (scheduler_.executed() > events_max) {
         verdict_.fail(Failure::liveness,
                       "more events than any run needs: " + std::to_string(events_max));
@@ -178,8 +184,7 @@ class Run {
     const auto whole = [&] {
       return cluster_.everybody_runs() && cluster_.what_is_not_in_sync().empty();
     };
-    if (!run_until(whole,
-                   healed + options_.converge)) {
+    if (!run_until(whole, healed + options_.converge, long_look_every)) {
       fail_liveness("not in sync: " + cluster_.what_is_not_in_sync(), healed);
       return;
     }
@@ -227,7 +232,7 @@ class Run {
     const auto at_rest = [&] {
       return cluster_.what_is_not_in_sync().empty() && cluster_.what_is_not_at_rest().empty();
     };
-    if (!run_until(at_rest, scheduler_.now() + 20 * seconds)) {
+    if (!run_until(at_rest, scheduler_.now() + 20 * seconds, long_look_every)) {
       verdict_.fail(Failure::safety, "not at rest (I11): " + cluster_.what_is_not_in_sync() + " " +
                                          cluster_.what_is_not_at_rest() + ": " +
                                          cluster_.describe());
@@ -248,7 +253,7 @@ class Run {
       return rotten.empty() && cluster_.what_is_not_in_sync().empty() &&
              cluster_.what_is_not_at_rest().empty();
     };
-    if (!run_until(clean, asked + options_.converge)) {
+    if (!run_until(clean, asked + options_.converge, long_look_every)) {
       fail_liveness(std::string("rot that nobody repaired ") + when + ": " + rotten, asked);
     }
   }
@@ -291,7 +296,7 @@ class Run {
     const auto at_rest = [&] {
       return cluster_.what_is_not_in_sync().empty() && cluster_.what_is_not_at_rest().empty();
     };
-    if (!run_until(at_rest, scheduler_.now() + options_.converge)) {
+    if (!run_until(at_rest, scheduler_.now() + options_.converge, long_look_every)) {
       return fail_liveness("not at rest after the loss of all power: " +
                                cluster_.what_is_not_in_sync() + cluster_.what_is_not_at_rest(),
                            healed);

@@ -34,7 +34,7 @@ VolumeClient::VolumeClient(Scheduler& scheduler, Trace& trace, Verdict& verdict,
 void VolumeClient::create(Workload& workload) {
   workload_ = &workload;
   controller::CreateVolume request;
-  request.operation = "create-" + name_;
+  request.operation = "create-" + name_ + "-" + std::to_string(create_refusals_);
   request.name = name_;
   request.size_bytes = options_.workload.volume_blocks * limits::block_bytes;
   request.replicas = options_.replicas;
@@ -45,11 +45,13 @@ void VolumeClient::create(Workload& workload) {
   request.fresh_incarnation = Incarnation{prng_.next(), prng_.next() | 1};
   controller_.ask(request, [this](const controller::Answer& answer) {
     if (answer.refusal.has_value()) {
-      // A user asks again with another operation; here nothing may stand in the way for long.
+      // Asked again it is another volume: what is left of the first one is on its way out. Nothing
+      // may stand in the way for long.
       if (++create_refusals_ > create_refusals_max) {
         verdict_.fail(Failure::liveness, "the volume is refused: " + answer.refusal->message);
         return;
       }
+      id_ = VolumeId{prng_.next(), prng_.next() | 1};
       scheduler_.after(ask_again, world, [this] { create(*workload_); });
       return;
     }

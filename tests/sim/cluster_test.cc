@@ -280,6 +280,16 @@ TEST(SimCluster, SeveralVolumesWithPoliciesOfTheirOwnShareMachinesAndNothingElse
   }
 }
 
+// Seed 3834: the more replicas a node opened, the more often it died of it; set-up never ended.
+TEST(SimCluster, MachinesThatDieWhileTheyOpenManyReplicasStandBeforeLong) {
+  for (std::uint64_t seed = 1; seed <= scenario_seeds / 2; ++seed) {
+    RunOptions options = calm(seed);
+    options.faults.crash_in_blocking = percent(70);
+    options.more_volumes = {3, options.first_volume()};
+    run_good(options);
+  }
+}
+
 TEST(SimDeterminism, C01_a_swarm_seed_twice_has_the_same_hash_at_every_checkpoint) {
   for (const std::uint64_t seed : {11, 12, 13}) {
     const RunOptions options = draw_options(seed, {});

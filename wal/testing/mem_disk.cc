@@ -92,19 +92,16 @@ bool MemDisk::sync_with(File& file, const std::optional<Fault>& fault, std::uint
   return true;
 }
 
-const MemDisk::Page* MemDisk::current(const File& file, std::uint64_t page) {
-  const auto found = file.pages.find(page);
-  return found == file.pages.end() ? nullptr : current(found->second).get();
-}
-
 void MemDisk::put(File& file, std::uint64_t offset, std::span<const std::byte> bytes,
                   bool durable) {
   ++sequence_;
+  auto at = file.pages.lower_bound(offset / page_bytes);
   while (!bytes.empty()) {
     const std::uint64_t index = offset / page_bytes;
     const std::size_t inside = offset % page_bytes;
     const std::size_t length = std::min(bytes.size(), page_bytes - inside);
-    PageState& state = file.pages[index];
+    at = file.pages.try_emplace(at, index);  // one search a write, not one a page
+    PageState& state = (at++)->second;
     state.before = current(state);
     auto page = std::make_shared_for_overwrite<Page>();
     if (length < page_bytes) {
@@ -129,10 +126,12 @@ void MemDisk::put(File& file, std::uint64_t offset, std::span<const std::byte> b
 }
 
 void MemDisk::get(const File& file, std::uint64_t offset, std::span<std::byte> into) {
+  auto at = file.pages.lower_bound(offset / page_bytes);
   while (!into.empty()) {
     const std::size_t inside = offset % page_bytes;
     const std::size_t length = std::min(into.size(), page_bytes - inside);
-    const Page* page = current(file, offset / page_bytes);
+    const bool there = at != file.pages.end() && at->first == offset / page_bytes;
+    const Page* page = there ? current((at++)->second).get() : nullptr;
     if (page == nullptr) {
       std::memset(into.data(), 0, length);
     } else {
@@ -485,7 +484,8 @@ void MemDisk::power_loss(Prng& prng) {
         const std::size_t choice = prng.below(state.versions.size() + 1);
         take(choice, sector, sector_bytes);
         if (prng.below(16) == 0) {  // torn inside: the beginning of another version
-          take(prng.below(state.versions.size() + 1), sector, 8 * prng.below(64));
+          const std::size_t length = 8 * prng.below(64);  // one by one: no order of arguments
+          take(prng.below(state.versions.size() + 1), sector, length);
         } else if (prng.below(64) == 0) {  // not even that: garbage
           for (std::size_t i = 0; i < sector_bytes; ++i) {
             (*page)[sector + i] = static_cast<std::byte>(prng.next());

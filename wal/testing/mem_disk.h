@@ -202,7 +202,6 @@ class MemDisk final : public Disk {
   static const PageRef& current(const PageState& state) {
     return state.versions.empty() ? state.durable : state.versions.back().bytes;
   }
-  static const Page* current(const File& file, std::uint64_t page);
   void put(File& file, std::uint64_t offset, std::span<const std::byte> bytes, bool durable);
   static void get(const File& file, std::uint64_t offset, std::span<std::byte> into);
   static void harden(File& file, std::uint64_t sequence);
