@@ -3,8 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-suites=(engine_leaves_test twin_test timing_test script_test stream_test controller_failover_test
-  runtime_recovery_gate_test runtime_cluster_test log_test sim_cluster_test chaos_test seawall-sim)
+mapfile -t suites < <(python3 scripts/mutants.py targets)
 {
   bash scripts/dev-deps.sh
   mkdir -p build

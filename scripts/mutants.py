@@ -1,7 +1,7 @@
 """Wrong protocols on purpose: every MUTANT(Mnn) of the sources must make a suite fail.
 
 usage: scripts/mutants.py run [--sample N] [--full] [--write] [--seeds N] [--json FILE] [M02 ...]
-       scripts/mutants.py check
+       scripts/mutants.py check | targets
 
 run    wakes one mutant after the other in the build of the preset `mutants` and prints a table:
        mutant, what it breaks, what killed it, how. The killer that tests/mutants.txt names is tried
@@ -10,6 +10,7 @@ run    wakes one mutant after the other in the build of the preset `mutants` and
        --sample N takes N of those with a named killer, other ones for every commit. Exit status 0 iff all were killed.
 check  exit status 0 iff every mutant of tests/mutants.txt is in the sources, and there are 60 at
        least. Those of the sources that the list does not describe yet are named, and run as well.
+targets  what must be built for `run`, one name a line: the suites below, whoever builds them.
 
 Without a mutant everything named here must pass first, or a kill would mean nothing. Time is CPU
 time of the suite, so that a busy machine kills nobody.
@@ -28,9 +29,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "mutants"
 LIST = ROOT / "tests" / "mutants.txt"
 # From the quickest on; the walks and the simulator last.
-SUITES = ["engine_leaves_test", "twin_test", "timing_test", "script_test", "stream_test",
-          "controller_failover_test", "runtime_recovery_gate_test", "runtime_cluster_test",
-          "log_test", "sim_cluster_test", "chaos_test", "sim"]
+SUITES = ["runtime_wire_header_test", "engine_leaves_test", "twin_test", "timing_test",
+          "script_test", "stream_test", "controller_failover_test", "io_test",
+          "runtime_recovery_gate_test", "runtime_cluster_test", "log_test", "sim_cluster_test",
+          "chaos_test", "sim"]
 CPU_LIMIT_S = 240
 SOURCES = ["engine", "wal", "node", "controller"]
 
@@ -207,7 +209,7 @@ def write_killers(table):
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("what", choices=["run", "check"])
+    parser.add_argument("what", choices=["run", "check", "targets"])
     parser.add_argument("mutants", nargs="*")
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1000)
@@ -217,6 +219,9 @@ def main():
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--json")
     arguments = parser.parse_args()
+    if arguments.what == "targets":
+        print("\n".join(program(suite).name for suite in SUITES))
+        return 0
     return check() if arguments.what == "check" else run(arguments)
 
 
