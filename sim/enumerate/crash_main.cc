@@ -126,7 +126,7 @@ class Enumeration {
   int run() {
     if (!count()) return static_cast<int>(counted_.failure);
     CrashPlan plan = wanted_.plan;
-    plan.stride = (in_trace_ + wanted_.points - 1) / wanted_.points;
+    plan.stride = in_trace_ / wanted_.points + (in_trace_ % wanted_.points != 0 ? 1 : 0);
     plan.offset = plan.stride / 2;
     plan.expected = in_trace_;
     plan.progress = isatty(2) != 0;
