@@ -136,6 +136,7 @@ struct PeerStatus {
   Duration lasting;                  // in sync for so long, or missing for so long
   bool escalated = false;            // its next plan compares everything
   BoundedVector<FailureStatus, ReplicaFailures::history_max> failures;  // oldest first
+  ProcessStart start;      // the opening that it shook hands with; 0: none in this epoch
 };
 
 enum class Role : std::uint8_t { none, replica, promoting, primary, stepped_down };
@@ -166,6 +167,7 @@ struct ReplicaStatus {
   bool given_up = false;             // ... and no further opening is tried
   BoundedVector<PeerStatus, limits::members_max> peers;  // primary only
   const char* reason = "";
+  Opening opening;
 };
 
 }  // namespace seawall

@@ -59,6 +59,7 @@ PeerStatus status_of(const Engine& engine, const Peer& peer, Instant now) {
   const Instant since = peer.in_sync ? peer.counting_since : peer.missing_since;
   if (now > since) status.lasting = now - since;
   status.escalated = peer.failures.escalated();
+  if (peer.met) status.start = *peer.met;
   for (const FailureNote& note : peer.failures.history()) {
     status.failures.push_back({note.kind, note.action, note.nth, now - note.at});
   }

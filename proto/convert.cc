@@ -130,6 +130,7 @@ void write_peer(const PeerStatus& in, v1::PeerStatus& out) {
   out.set_lasting_ms(in.lasting.value());
   out.set_escalated(in.escalated);
   write_failures(in, out);
+  out.set_start(in.start.value());
 }
 
 bool read_peer(const v1::PeerStatus& in, PeerStatus& out) {
@@ -149,7 +150,26 @@ bool read_peer(const v1::PeerStatus& in, PeerStatus& out) {
   out.lasting = Duration(in.lasting_ms());
   out.escalated = in.escalated();
   read_failures(in, out);
+  out.start = ProcessStart(in.start());
   return true;
+}
+
+void write_opening(const Opening& in, v1::Opening& out) {
+  out.set_start(in.start.value());
+  out.set_before(in.before.value());
+  out.set_found(in.found);
+  write_optional(in.end, out, &v1::Opening::set_end);
+  out.set_generation(in.generation);
+}
+
+Opening read_opening(const v1::Opening& in) {
+  Opening out;
+  out.start = ProcessStart(in.start());
+  out.before = ProcessStart(in.before());
+  out.found = in.found();
+  if (in.has_end()) out.end = Lsn(in.end());
+  out.generation = in.generation();
+  return out;
 }
 
 void write_addresses(const std::vector<control::ReplicaAddress>& in,
@@ -436,6 +456,7 @@ void to_proto(const ReplicaStatus& in, v1::ReplicaStatus& out) {
   out.set_fill_percent(in.fill_percent);
   out.set_store_failures(in.store_failures);
   out.set_given_up(in.given_up);
+  write_opening(in.opening, *out.mutable_opening());
 }
 
 bool from_proto(const v1::ReplicaStatus& in, ReplicaStatus& out) {
@@ -460,6 +481,7 @@ bool from_proto(const v1::ReplicaStatus& in, ReplicaStatus& out) {
   out.drained = in.drained();
   out.store_failures = in.store_failures();
   out.given_up = in.given_up();
+  out.opening = read_opening(in.opening());
   out.fill_percent = static_cast<std::uint8_t>(std::min(in.fill_percent(), 255u));
   return true;
 }

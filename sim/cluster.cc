@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/core/openings.h"
 #include "engine/base/check.h"
 
 namespace seawall::sim {
@@ -196,15 +197,32 @@ void Cluster::draw_address(NodeNumber node) {
 void Cluster::swap_pools(NodeNumber one, NodeNumber other) {
   CHECK(!running(one) && !running(other));
   trace_.add(TraceRecord{scheduler_.now(), What::pool_swapped, one, other});
-  machine(one).disks.swap_with(machine(other).disks);
+  const bool back = machine(one).pool_of != one;
+  if (!back) SOMETIMES(probes_, stranger);
+  machine(one).disks.swap_with(machine(other).disks, back);
   std::swap(machine(one).pool_of, machine(other).pool_of);
 }
 
 bool Cluster::clone_replica(NodeNumber from, NodeNumber to, ReplicaId replica) {
   CHECK(!running(to));
   if (!machine(to).disks.take_copy(machine(from).disks, replica)) return false;
+  SOMETIMES(probes_, stranger);
   trace_.add(TraceRecord{scheduler_.now(), What::pool_cloned, to, from, replica.value()});
   return true;
+}
+
+void Cluster::restore_copy(NodeNumber node, ReplicaId replica,
+                           std::unique_ptr<wal::MemDisk> files) {
+  CHECK(!running(node));
+  const auto& entries = machine(node).disks.entries();
+  const auto it = entries.find(replica);
+  if (it == entries.end()) return;  // it is not here any more
+  trace_.add(TraceRecord{scheduler_.now(), What::pool_restored, node, replica.value()});
+  disk_damaged(node, false);  // what it holds is whole, but old
+  if (const auto lineage = lineages_.find(it->second.record.volume); lineage != lineages_.end()) {
+    lineage->second.restored(replica);
+  }
+  machine(node).disks.restore(replica, std::move(files));
 }
 
 void Cluster::move(NodeNumber node, const std::string& address) {
@@ -332,7 +350,11 @@ bool Cluster::is_stranger(NodeNumber node, VolumeId volume, ReplicaId replica) c
 void Cluster::sample() {
   for (const auto& volume : volumes_) {
     const controller::VolumeRecord* record = controller_.volume(volume->id());
-    if (record != nullptr) volume->follow(*record);
+    if (record == nullptr) continue;
+    volume->follow(*record);
+    for (const controller::ReplicaRecord& replica : record->replicas) {
+      if (replica.trouble == controller::older_copy_trouble) SOMETIMES(probes_, older_copy);
+    }
   }
   if (volumes_.size() > 1) SOMETIMES(probes_, several_volumes);
   if (network_.stats().held > 0) SOMETIMES(probes_, half_open);
@@ -342,10 +364,7 @@ void Cluster::sample() {
     m->process->host().for_each_replica([&](runtime::VolumeHost& host) {
       if (host.core() == nullptr || host.state() != runtime::VolumeHost::State::open) return;
       if (!options_.is_v2()) return;
-      if (is_stranger(m->number, host.volume(), host.core()->facts().replica)) {
-        SOMETIMES(probes_, stranger);
-        return;
-      }
+      if (is_stranger(m->number, host.volume(), host.core()->facts().replica)) return;
       OneLineage& lineage = lineages_.try_emplace(host.volume(), verdict_).first->second;
       lineage.sample(host.core()->facts());
       lineage.sample(host.core()->status());

@@ -59,6 +59,8 @@ class Cluster final : public VolumeClient::Machines {
   // there is no such replica, or one of that name is there already.
   void swap_pools(NodeNumber one, NodeNumber other);
   bool clone_replica(NodeNumber from, NodeNumber to, ReplicaId replica);
+  // The files of a replica become what they once were; its machine's disk is in doubt from then on.
+  void restore_copy(NodeNumber node, ReplicaId replica, std::unique_ptr<wal::MemDisk> files);
   // The machine has another address from its next start on.
   void move(NodeNumber node, const std::string& address);
   ReplicaDisks& disks_of(NodeNumber node) { return machine(node).disks; }

@@ -108,8 +108,22 @@ void ReplicaDisks::plug_disk(wal::MemDisk& disk) {
   disk.set_on_submit([this, &disk](wal::Op& op) { submitted(disk, op); });
 }
 
-void ReplicaDisks::swap_with(ReplicaDisks& other) {
-  entries_.swap(other.entries_);
+void ReplicaDisks::swap_with(ReplicaDisks& other, bool back) {
+  if (!back) entries_.swap(other.entries_);
+  // What was made meanwhile was made where it belongs.
+  if (back) {
+    std::map<ReplicaId, Entry> mine;
+    std::map<ReplicaId, Entry> theirs;
+    for (ReplicaDisks* pool : {this, &other}) {
+      for (auto& [replica, entry] : pool->entries_) {
+        const bool stays = entry.home == pool->node_ || entry.home == 0;
+        const bool ends_here = stays == (pool == this);
+        (ends_here ? mine : theirs).emplace(replica, std::move(entry));
+      }
+    }
+    entries_.swap(mine);
+    other.entries_.swap(theirs);
+  }
   for (ReplicaDisks* pool : {this, &other}) {
     for (auto& [replica, entry] : pool->entries_) {
       if (entry.disk != nullptr) pool->plug_disk(*entry.disk);
@@ -120,7 +134,7 @@ void ReplicaDisks::swap_with(ReplicaDisks& other) {
 bool ReplicaDisks::take_copy(const ReplicaDisks& from, ReplicaId replica) {
   const auto it = from.entries_.find(replica);
   if (it == from.entries_.end() || !it->second.complete || entries_.contains(replica)) return false;
-  Entry copy{it->second.record, it->second.disk->clone(), true};
+  Entry copy{it->second.record, it->second.disk->clone(), true, it->second.home};
   plug_disk(*copy.disk);
   entries_.emplace(replica, std::move(copy));
   return true;
@@ -141,7 +155,7 @@ void ReplicaDisks::restore(ReplicaId replica, std::unique_ptr<wal::MemDisk> copy
 std::vector<runtime::ReplicaRecord> ReplicaDisks::list() {
   std::vector<runtime::ReplicaRecord> records;
   for (const auto& [replica, entry] : entries_) {
-    if (entry.complete) records.push_back(entry.record);
+    if (entry.complete && entry.home == node_) records.push_back(entry.record);
   }
   return records;
 }
@@ -158,6 +172,7 @@ Status ReplicaDisks::create(const runtime::ReplicaRecord& record,
   Entry& entry = entries_[record.replica];
   if (entry.complete) return make_error(Errc::already_exists, "the replica is there");
   entry.record = record;
+  entry.home = node_;
   entry.disk = std::make_unique<wal::MemDisk>();
   plug_disk(*entry.disk);
   wal::CreateOptions options = wanted;

@@ -37,8 +37,8 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
   // From the n-th change on, nothing reaches any of the disks; a crash must follow.
   void stop_after(std::uint64_t changes);
 
-  // Both pools are idle: nothing of them is open.
-  void swap_with(ReplicaDisks& other);
+  // Both pools are idle: nothing of them is open. `back`: everything goes where it was made.
+  void swap_with(ReplicaDisks& other, bool back);
   // A copy of that replica as it is; false: it is not there, or one of that name is here.
   bool take_copy(const ReplicaDisks& from, ReplicaId replica);
 
@@ -62,6 +62,7 @@ class ReplicaDisks final : public runtime::ReplicaDirectory {
     runtime::ReplicaRecord record;
     std::unique_ptr<wal::MemDisk> disk;
     bool complete = false;
+    std::uint32_t home = 0;  // the machine in whose pool it was made
   };
   [[nodiscard]] const std::map<ReplicaId, Entry>& entries() const { return entries_; }
 

@@ -292,10 +292,10 @@ void Nemesis::restore_old_copy() {
     return;
   }
   const NodeNumber node = kept_->node;
-  if (swapped_ || (!options_.beyond_tolerance && !cluster_.may_doubt(node))) return;
+  // Unlike a loss of power, one too many of these needs an operator's force.
+  if (swapped_ || (!cluster_.options().disk_faults.beyond && !cluster_.may_doubt(node))) return;
   if (cluster_.running(node)) cluster_.crash(node);
-  cluster_.disk_damaged(node, true);
-  cluster_.disks_of(node).restore(kept_->replica, std::move(kept_->files));
+  cluster_.restore_copy(node, kept_->replica, std::move(kept_->files));
   kept_.reset();
   later(prng_.below(options_.down_max + 1), [this, node] {
     if (!cluster_.running(node)) cluster_.start(node);

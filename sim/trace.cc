@@ -51,6 +51,7 @@ constexpr std::array names = {
     Name{What::move, "move", {"address_of"}},
     Name{What::pool_swapped, "pool-swapped", {"with"}},
     Name{What::pool_cloned, "replica-cloned", {"from", "replica"}},
+    Name{What::pool_restored, "older-copy-restored", {"replica"}},
     Name{What::wish, "wish", {"volume", "granted"}},
     Name{What::client_begin, "client-begin", {"op", "kind", "lba", "blocks"}},
     Name{What::client_end, "client-end", {"op", "status", "digest"}},

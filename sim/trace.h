@@ -52,6 +52,7 @@ enum class What : std::uint16_t {
   move,
   pool_swapped,
   pool_cloned,
+  pool_restored,
   wish,
   client_begin,
   client_end,

@@ -64,7 +64,8 @@ std::optional<Lsn> StoreImpl::next_cut() const {
 }
 
 bool StoreImpl::fold_is_due() const {
-  if (quiescing_ || failed_ || base_lane_open_ || broken_ || untrusted_round_ != 0) return false;
+  const bool rests = base_lane_open_ && !MUTANT(M44);
+  if (quiescing_ || failed_ || rests || broken_ || untrusted_round_ != 0) return false;
   if (releasing()) return false;
   if (facts_.damage == Damage::base_untrusted) return false;
   const bool redo = has_flag(super_, super_flag_intent);

@@ -97,9 +97,10 @@ struct DiskSuper {
   DiskSnapshot snapshots[limits::snapshots_max];
   DiskAttachment attachments[limits::attachments_max];
   std::uint64_t spare_extents;  // physical extents beyond those of the volume
+  std::uint64_t opened_by;      // process start of the newest opening; 0: of a release without it
 };
 static_assert(sizeof(DiskSuper) <= super_slot_bytes, "a slot holds everything");
-static_assert(sizeof(DiskSuper) == 312 + 512 + 64 * 24 + 250 * 24 + 2 * 2064 + 8);
+static_assert(sizeof(DiskSuper) == 312 + 512 + 64 * 24 + 250 * 24 + 2 * 2064 + 16);
 
 // --- log ---
 

@@ -241,6 +241,10 @@ Status StoreImpl::open(FileId super_file, const LoadedSuper& loaded) {
   super_file_ = super_file;
   super_ = loaded.super;
   super_next_ = super_;
+  found_.start = options_.process_start;
+  found_.before = ProcessStart(super_.opened_by);
+  found_.found = super_.generation;
+  super_next_.opened_by = options_.process_start.value();
   facts_.incarnation = options_.incarnation;
   facts_.replica = options_.replica;
   facts_.process_start = options_.process_start;
@@ -286,6 +290,8 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
     CHECK(facts_.marks.written == end);
   }
   facts_.marks.durable = facts_.marks.written;
+  // A store that knows of its loss has a floor; one that does not would say its end.
+  if (!broken_ && !recovered_.floor) found_.end = facts_.marks.durable;
   super_next_.boot_hi = options_.boot.hi;
   super_next_.boot_lo = options_.boot.lo;
   set_flag(super_next_, super_flag_clean, false);
@@ -314,6 +320,12 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
   if (has_flag(super_, super_flag_bits_rotten)) TRY(sweep_bits());
   set_generations();
   return ok();
+}
+
+Opening StoreImpl::opening() const {
+  Opening now = found_;
+  now.generation = super_.generation;
+  return now;
 }
 
 // What was read may still sit in the disk's cache: from here on it is durable.

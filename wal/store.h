@@ -182,6 +182,8 @@ class Store {
   static constexpr std::size_t unknown_max = 1024;
   virtual std::span<const RecordHeader> unknown() const { return {}; }
   virtual StoreStats stats() const = 0;
+  // What this opening found, and how far the super block is by now.
+  virtual Opening opening() const { return {}; }
   virtual FoldedPoint folded() const = 0;
 
   // --- hot path ---

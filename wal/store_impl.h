@@ -42,6 +42,7 @@ class StoreImpl final : public Store {
   const RequestTables& requests() const override { return requests_; }
   std::span<const RecordHeader> unknown() const override { return unknown_; }
   StoreStats stats() const override { return stats_; }
+  Opening opening() const override;
   FoldedPoint folded() const override;
   bool append(const RecordHeader& header, std::span<const std::byte> payload,
               std::span<const std::uint32_t> crcs) override;
@@ -325,6 +326,7 @@ class StoreImpl final : public Store {
   DiskSuper super_next_{};  // with the changes that wait or are under way
   ReplicaFacts facts_;
   StoreStats stats_;
+  Opening found_;  // as of the opening
   std::optional<Error> failed_;
   bool failure_told_ = false;
   bool quiescing_ = false;

@@ -5,6 +5,7 @@
 
 #include "controller/core/failover.h"
 #include "controller/core/fields.h"
+#include "controller/core/openings.h"
 #include "engine/base/mutant.h"
 
 namespace seawall::controller {
@@ -149,6 +150,7 @@ void Core::commit(Volume& volume, Change change, std::optional<Waiter> waiter, O
   InFlight in_flight;
   in_flight.token = next_token_++;
   if (volume.exists) in_flight.expected = volume.record.version();
+  if (change.next) remember_openings(*change.next, volume.seen);
   in_flight.next = change.next;
   in_flight.waiter = std::move(waiter);
   const VolumeId id = change.event.volume;

@@ -5,6 +5,8 @@
 
 #include "controller/core/change.h"
 #include "controller/core/force.h"
+#include "controller/core/openings.h"
+#include "engine/base/mutant.h"
 #include "engine/promotion.h"
 #include "engine/quorum.h"
 
@@ -43,6 +45,7 @@ Probe probe_members(const VolumeRecord& record, const VolumeSeen& seen, const No
     if (!record.is_member(replica.id) || replica.id == record.primary) continue;
     const ReplicaStatus* status = fresh_status(replica, seen, nodes, now, options);
     if (status == nullptr || status->log_failed) continue;
+    if (is_doubted(replica, seen.find(replica.id))) continue;  // its report would not count
     // From before the question it is no answer: a grant may have been given since.
     if (!seen.suspected_since || seen.find(replica.id)->status_at < *seen.suspected_since) continue;
     if (status->epoch == record.epoch && status->grants_primary.value_or(false)) {
@@ -77,7 +80,8 @@ FailoverReason suspect(const VolumeRecord& record, const VolumeSeen& seen, const
 std::string own_reason(const VolumeRecord& record, const VolumeSeen& seen, const NodeSeen& node,
                        const ReplicaStatus* status) {
   // A start of the primary's process is a new epoch, however fast it was (trap 41).
-  if (node.session != 0 && node.record.process_start != record.primary_node_start) {
+  if (node.session != 0 && node.record.process_start != record.primary_node_start &&
+      !MUTANT(M23)) {
     return "primary_restarted";
   }
   if (seen.failover_epoch == record.epoch) return "primary_asks";
@@ -197,6 +201,8 @@ std::vector<FenceReport> usable_reports(const VolumeRecord& record, const Volume
     if (!heard.report || !record.is_member(replica)) continue;
     if (heard.status && heard.status->log_failed) continue;  // its disk cannot carry a primary
     if (without_asker && replica == record.primary) continue;
+    // An operator who forces has the word: a doubted copy may be all that is left.
+    if (!record.force && is_doubted(*record.replica(replica), heard, *heard.report)) continue;
     reports.push_back(*heard.report);
   }
   return reports;

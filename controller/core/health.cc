@@ -1,5 +1,6 @@
 #include "controller/core/health.h"
 
+#include "controller/core/openings.h"
 #include "engine/quorum.h"
 
 namespace seawall::controller {
@@ -101,6 +102,8 @@ Vote vote_of(const Core& core, const Core::VolumeNow& volume, const ReplicaRecor
   } else if (heard != nullptr && heard->status && heard->status->log_failed) {
     const bool told = heard->status->reason[0] != '\0';
     vote.reason = std::string("its disk has failed") + (told ? ": " : "") + heard->status->reason;
+  } else if (is_doubted(replica, heard) && !volume.record->force) {
+    vote.reason = "an older copy of its files is there: its word counts when a primary proved it";
   } else if (heard == nullptr || !heard->report) {
     vote.reason = heard != nullptr && heard->status && heard->status->reason[0] != '\0'
                       ? heard->status->reason

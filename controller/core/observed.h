@@ -63,6 +63,11 @@ struct ReplicaSeen {
   std::string create_error;  // empty: none
   bool deleted = false;
   SentMark sent;
+  // Openings (openings.h).
+  std::optional<OpeningTold> told;  // the newest that nobody doubts
+  ProcessStart judged;              // the newest opening that was heard of; 0: none
+  ProcessStart judged_before;       // and the one before it: what it says comes late
+  bool older = false;               // `judged` is in doubt
 };
 
 struct VolumeSeen {

@@ -6,6 +6,7 @@
 #include "controller/core/failover.h"
 #include "controller/core/fields.h"
 #include "controller/core/move.h"
+#include "controller/core/openings.h"
 #include "controller/core/troubles.h"
 #include "engine/base/limits.h"
 #include "engine/config_change.h"
@@ -181,6 +182,7 @@ Plan plan_ready(const VolumeRecord& record, const VolumeSeen& seen, const NodesS
     return plan;
   }
   plan.change = plan_endpoints(record, nodes);
+  if (!plan.change) plan.change = plan_doubts(record, seen);
   if (plan.change) return plan;
   if (record.pending) {
     plan_fencing(record, seen, nodes, now, options, plan);

@@ -34,6 +34,14 @@ struct Version {
   friend constexpr auto operator<=>(const Version&, const Version&) = default;
 };
 
+// The last that a replica said of its store, in an opening that nobody doubts (openings.h).
+struct OpeningTold {
+  ProcessStart start;
+  std::uint64_t generation = 0;  // 0: nothing yet
+  Lsn durable;
+  friend bool operator==(const OpeningTold&, const OpeningTold&) = default;
+};
+
 struct ReplicaRecord {
   ReplicaId id;
   NodeId node;
@@ -41,6 +49,7 @@ struct ReplicaRecord {
   std::string address;
   std::uint32_t word = 0;    // rises with each operator's word to try it again
   std::string trouble;       // "kind,escalate,nth", "kind,terminal,nth"; empty: none (troubles.h)
+  OpeningTold told;          // as of the last change of the record
   friend bool operator==(const ReplicaRecord&, const ReplicaRecord&) = default;
 };
 

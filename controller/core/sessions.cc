@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "controller/core/core.h"
+#include "controller/core/openings.h"
 
 namespace seawall::controller {
 namespace {
@@ -128,6 +129,10 @@ void Core::hear_statuses(NodeSeen& node, const std::vector<ReplicaStatus>& repli
     heard->status_session = node.session;
     heard->status_at = now;
     Volume& volume = volumes_.at(status.volume);
+    if (const ReplicaRecord* replica = volume.record.replica(status.replica)) {
+      hear_opening(*replica, *heard, status);
+      hear_proofs(volume.record, volume.seen, status);
+    }
     note_version(volume.seen, Version{std::max(status.epoch, status.promised), status.revision});
   }
 }

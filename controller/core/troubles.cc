@@ -3,6 +3,7 @@
 #include <string>
 
 #include "controller/core/failover.h"
+#include "controller/core/openings.h"
 
 namespace seawall::controller {
 namespace {
@@ -45,6 +46,7 @@ std::optional<Change> plan_troubles(const VolumeRecord& record, const VolumeSeen
     if (own != nullptr && own->given_up) {
       trouble = text_of(FailureKind::store_failed, FailureAction::terminal, own->store_failures);
     }
+    if (is_doubted(replica, seen.find(replica.id))) trouble = older_copy_trouble;
     worse = worse || (!trouble.empty() && trouble != replica.trouble);
     replica.trouble = trouble;
   }

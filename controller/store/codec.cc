@@ -15,11 +15,17 @@ void write(const ReplicaRecord& replica, v1::StoredReplica& out) {
   out.set_address(replica.address);
   out.set_word(replica.word);
   out.set_trouble(replica.trouble);
+  if (replica.told.generation == 0) return;
+  out.set_told_start(replica.told.start.value());
+  out.set_told_generation(replica.told.generation);
+  out.set_told_durable(replica.told.durable.value());
 }
 
 ReplicaRecord read(const v1::StoredReplica& in) {
   return ReplicaRecord{ReplicaId(in.id()), NodeId(in.node()), EndpointVersion(in.endpoint()),
-                       in.address(), in.word(), in.trouble()};
+                       in.address(), in.word(), in.trouble(),
+                       OpeningTold{ProcessStart(in.told_start()), in.told_generation(),
+                                   Lsn(in.told_durable())}};
 }
 
 void write_position(const Position& in, v1::Position& out) {

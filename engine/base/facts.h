@@ -66,4 +66,15 @@ struct ReplicaFacts {
   TermTable terms;
 };
 
+// What a store found at its opening, and what it is at now: by this a copy of older files is told
+// from a replica that was away (controller/core/openings.h).
+struct Opening {
+  ProcessStart start;            // of this opening: random, so it names it
+  ProcessStart before;           // the opening before this one; 0: not known
+  std::uint64_t found = 0;       // generation of the super block at the opening; 0: cannot say
+  std::optional<Lsn> end;        // of the log at the opening; unknown: it knows of a loss
+  std::uint64_t generation = 0;  // now
+  friend constexpr bool operator==(const Opening&, const Opening&) = default;
+};
+
 }  // namespace seawall

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "engine/base/check.h"
+#include "engine/base/mutant.h"
 
 namespace seawall::io {
 namespace {
@@ -56,18 +57,19 @@ class FailedDisk final : public wal::Disk {
   const Error error_;
 };
 
-std::string to_text(const runtime::ReplicaRecord& record) {
+std::string to_text(const runtime::ReplicaRecord& record, const std::string& pool_id) {
   const boost::json::object json{{"format", pool_format},
                                  {"replica", std::to_string(record.replica.value())},
+                                 {"pool", pool_id},
                                  {"volume", record.volume.to_hex().data()},
                                  {"volume_name", record.volume_name},
                                  {"incarnation", record.incarnation.to_hex().data()}};
   return boost::json::serialize(json) + "\n";
 }
 
-// Empty when it is good, else why not.
+// Empty when it is good, else why not. A record of an older release names no pool.
 std::string parse(const std::string& text, const std::string& directory,
-                  runtime::ReplicaRecord& out) {
+                  const std::string& pool_id, runtime::ReplicaRecord& out) {
   boost::system::error_code failed;
   const boost::json::value value = boost::json::parse(text, failed);
   if (failed || !value.is_object()) return "replica.json cannot be read";
@@ -83,6 +85,10 @@ std::string parse(const std::string& text, const std::string& directory,
     return found != nullptr && found->is_string() ? std::string(found->get_string()) : "";
   };
   if (text_of("replica") != directory) return "it is the directory of another replica";
+  const std::string pool = text_of("pool");
+  if (!pool.empty() && pool != pool_id && !MUTANT(M166)) {
+    return "it was made in another pool, " + pool;
+  }
   out.replica = ReplicaId{std::strtoull(directory.c_str(), nullptr, 10)};
   out.volume_name = text_of("volume_name");
   const std::string volume = text_of("volume");
@@ -114,7 +120,7 @@ std::vector<runtime::ReplicaRecord> PoolReplicas::list() {
     std::string why = "its directory cannot be opened";
     if (directory.get() >= 0) {
       const auto text = read_small_file(directory.get(), kRecordName, 64 * 1024);
-      why = text ? parse(*text, name, record) : std::string(text.error().what);
+      why = text ? parse(*text, name, pool_.pool_id(), record) : std::string(text.error().what);
     }
     if (why.empty()) {
       records.push_back(record);
@@ -161,7 +167,7 @@ Status PoolReplicas::make(const std::string& path, const runtime::ReplicaRecord&
   TRY_ASSIGN(const auto disk, UringDisk::open(reactor_, path));
   TRY(wal::Store::create_blocking(*disk, options));
   const Descriptor directory(open_directory(path));
-  return write_by_rename(directory.get(), kRecordName, to_text(record));
+  return write_by_rename(directory.get(), kRecordName, to_text(record, pool_.pool_id()));
 }
 
 Status PoolReplicas::remove(ReplicaId replica) {

@@ -18,6 +18,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/base/mutant.h"
 
 namespace seawall::io {
 namespace {
@@ -169,6 +170,7 @@ void UringDisk::on_done(RingOp& ring_op, std::int32_t result, std::uint32_t) {
   std::uint64_t total = 0;
   for (std::uint32_t i = 0; i < op.iov_count; ++i) total += op.iov[i].iov_len;
   pending->moved += result;
+  if (MUTANT(M68)) return self.finish(op, static_cast<std::int64_t>(total));
   if (static_cast<std::uint64_t>(pending->moved) == total) return self.finish(op, pending->moved);
   // A read that ends at the end of the file, or a write that moved nothing, will not get better.
   // O_DIRECT goes on from a block boundary only.

@@ -27,7 +27,9 @@ struct ReplicaRecord {
 class ReplicaDirectory {
  public:
   virtual ~ReplicaDirectory() = default;
-  // Every replica whose creation was finished; half-made ones are removed.
+  // Every replica whose creation was finished here; half-made ones are removed. What was made in
+  // another pool and came here as files (a disk in the wrong machine, a copy) is a stranger: left
+  // out and left alone.
   virtual std::vector<ReplicaRecord> list() = 0;
   // Makes the directory, and in it a Store by wal::Store::create_blocking; the record last.
   virtual Status create(const ReplicaRecord& record, const wal::CreateOptions& options) = 0;

@@ -324,6 +324,7 @@ ReplicaStatus VolumeHost::status() const {
     if (status.log_failed && *status.reason == '\0') status.reason = reason_;
     status.store_failures = reopen_.failures();
     status.given_up = status.log_failed && reopen_.spent();
+    status.opening = store_->opening();
     return status;
   }
   ReplicaStatus status;

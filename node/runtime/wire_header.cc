@@ -2,6 +2,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/base/mutant.h"
 #include "node/runtime/byte_codec.h"
 #include "wal/crc32c.h"
 
@@ -130,7 +131,7 @@ Result<WireHeader> decode_header(std::span<const std::byte, frame_header_bytes> 
     return make_error(Errc::corrupt, "header CRC does not fit", crc);
   }
   if (magic != frame_magic) return make_error(Errc::corrupt, "not a Seawall frame", magic);
-  if (version != frame_version) {
+  if (version != frame_version && !MUTANT(M78)) {
     return make_error(Errc::unknown_version, "unknown version of the data protocol", version,
                       frame_version);
   }

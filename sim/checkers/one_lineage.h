@@ -27,6 +27,8 @@ class OneLineage {
 
   void sample(const ReplicaFacts& facts);
   void sample(const ReplicaStatus& status);
+  // Somebody put an older copy of its files in their place: they know of fewer promises.
+  void restored(ReplicaId replica) { promises_.erase(replica); }
   [[nodiscard]] std::uint64_t samples() const { return samples_; }
 
  private:

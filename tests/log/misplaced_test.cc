@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/log/rig.h"
+#include "wal/format.h"
 
 namespace seawall::wal {
 namespace {
@@ -53,6 +54,27 @@ class WalMisplaced : public testing::Test {
   Rig rig_;
   AlignedBuffer buffer_{4096};
 };
+
+// A CRC that came with its bytes from another place (a column, an entry) does not pass here.
+TEST_F(WalMisplaced, W21_the_crc_of_equal_bytes_differs_from_block_to_block) {
+  rig_.same_bytes = 77;
+  ASSERT_TRUE(rig_.write(0));
+  ASSERT_TRUE(rig_.write(16));
+  fold();
+  std::uint32_t crcs[2] = {0, 0};
+  for (const std::uint64_t slot : {0u, 1u}) {
+    const auto page = rig_.disk->peek("map", slot * page_bytes, page_bytes);
+    std::uint32_t magic = 0;
+    std::memcpy(&magic, page.data(), sizeof magic);
+    if (magic != entry_magic) continue;
+    for (const std::size_t extent : {0u, 1u}) {
+      const std::size_t at = sizeof(DiskSector) + extent * entry_bytes(16) + sizeof(DiskEntry);
+      std::memcpy(&crcs[extent], page.data() + at, sizeof crcs[extent]);
+    }
+  }
+  EXPECT_NE(crcs[0], 0u);
+  EXPECT_NE(crcs[0], crcs[1]);
+}
 
 TEST_F(WalMisplaced, W21_a_block_written_to_the_place_of_another_is_found_by_its_crc) {
   ASSERT_TRUE(rig_.write(0));

@@ -59,6 +59,34 @@ TEST(WalOpening, TheTableDecidesEachCase) {
   EXPECT_EQ(decision_of(Case::B2), Decision::end_of_log);
 }
 
+TEST(WalOpening, F28_an_opening_says_what_it_found_and_who_was_there_before) {
+  Rig rig;
+  ASSERT_TRUE(rig.open().has_value());
+  const Opening first = rig.store->opening();
+  EXPECT_EQ(first.start, ProcessStart(rig.start));
+  EXPECT_EQ(first.before, ProcessStart{}) << "nobody had opened it";
+  EXPECT_GT(first.generation, first.found) << "an opening is a change of the super block";
+  fill(rig, 5);
+  EXPECT_EQ(rig.store->opening().end, Lsn(0)) << "as it was found";
+  const auto copy = rig.disk->clone();
+  rig.store->write_super(SuperUpdate{.promised = Epoch(3)}, 1);
+  rig.run();
+  const std::uint64_t told = rig.store->opening().generation;
+  EXPECT_GT(told, first.generation);
+  Prng prng(1);
+  rig.kill(prng);
+  ASSERT_TRUE(rig.open().has_value());
+  const Opening second = rig.store->opening();
+  EXPECT_EQ(second.before, first.start);
+  EXPECT_EQ(second.found, told) << "at least what was told";
+  EXPECT_EQ(second.end, Lsn(5));
+  rig.store.reset();
+  rig.disk = copy->clone();
+  ASSERT_TRUE(rig.open().has_value());
+  EXPECT_LT(rig.store->opening().found, told) << "a copy is older than what was told";
+  EXPECT_EQ(rig.store->opening().before, first.start);
+}
+
 TEST(WalOpening, W06_torn_tail_keeps_the_acknowledged_prefix) {
   Rig rig;
   ASSERT_TRUE(rig.open().has_value());

@@ -160,7 +160,9 @@ class Rig {
     std::map<std::uint64_t, Stamp> state = states_.back();
     for (std::uint64_t i = 0; i < header.blocks.value() && changes_blocks(header.kind); ++i) {
       const Stamp stamp =
-          has_payload(header) ? header.lsn.value() * 1000 + i + 1 + (generation << 40) : 0;
+          !has_payload(header) ? 0
+          : same_bytes != 0    ? same_bytes
+                               : header.lsn.value() * 1000 + i + 1 + (generation << 40);
       if (has_payload(header)) {
         fill_block(payload->data() + i * 4096, stamp);
         crcs.push_back(crc32c_block(payload->data() + i * 4096));
@@ -315,6 +317,7 @@ class Rig {
   std::uint64_t large_blocks = 0;  // write_any() makes large writes of this size, too
   std::uint64_t large_extent_blocks = 4;
   std::uint8_t keep_log_percent = limits::log_kept_percent;
+  Stamp same_bytes = 0;  // not 0: what every block is written with
   bool reopen_after_failure = false;
   bool keep_model = false;       // open() does not shorten the model to what it finds
   std::uint64_t generation = 0;  // mixed into stamps: other content for the same lsn

@@ -146,6 +146,7 @@ void World::fill_peers(const ModelNode& node, const ModelReplica& primary,
     const bool follows = other.alive && at->second.assignment.epoch == primary.assignment.epoch;
     peer.state = follows ? ReplicaState::in_sync : ReplicaState::unreachable;
     peer.written = at->second.facts.marks.written;
+    peer.start = at->second.opening.start;
     tell_failures(status.volume, primary, peer);
     status.peers.push_back(peer);
   }
@@ -167,9 +168,15 @@ std::vector<ReplicaStatus> World::statuses(const ModelNode& node) const {
     status.store_failures = replica.given_up ? 9 : 0;
     status.marks = replica.facts.marks;
     status.grants_primary = replica.grants;
+    status.opening = replica.opening;
     for (const ReplicaId id : replica.level) {
       PeerStatus peer;
       peer.replica = id;
+      for (const ModelNode& other : nodes_) {
+        const auto at = other.replicas.find(volume);
+        const bool is_it = at != other.replicas.end() && at->second.facts.replica == id;
+        if (is_it && other.alive) peer.start = at->second.opening.start;
+      }
       peer.state = ReplicaState::in_sync;
       peer.written = replica.facts.marks.written;
       tell_failures(volume, replica, peer);
@@ -296,6 +303,11 @@ void World::start(std::size_t index, bool after_power_loss) {
     replica.serving = false;
     replica.assignment = Assignment{};
     replica.facts.process_start = node.process_start;
+    replica.opening.before = replica.opening.start;
+    replica.opening.start = node.process_start;
+    replica.opening.found = replica.opening.generation;
+    replica.opening.end = replica.facts.marks.durable;
+    ++replica.opening.generation;
     if (!after_power_loss) continue;
     replica.facts.intact = false;
   }
@@ -355,6 +367,7 @@ void World::on(ModelNode& node, const control::CreateReplica& message) {
     replica.facts.process_start = node.process_start;
     replica.facts.intact = true;
     replica.facts.size = message.size;
+    replica.opening = Opening{node.process_start, {}, 1, Lsn(0), 2};
   }
   say(index, control::ReplicaCreated{message.operation, message.volume, message.replica, true, ""});
 }
@@ -383,6 +396,7 @@ void World::on(ModelNode& node, const control::Fence& message) {
     replica.serving = false;
     replica.role = replica.role == Role::primary ? Role::stepped_down : replica.role;
   }
+  if (replica.facts.promised != message.request.epoch) ++replica.opening.generation;
   replica.facts.promised = message.request.epoch;
   replica.facts.seen_epoch = std::max(replica.facts.seen_epoch, message.request.epoch);
   replica.facts.seen_revision = std::max(replica.facts.seen_revision, message.request.revision);

@@ -24,6 +24,7 @@ namespace seawall::controller {
 
 struct ModelReplica {
   ReplicaFacts facts;
+  Opening opening;  // as its store says it
   Assignment assignment;  // the newest one taken
   Role role = Role::none;
   bool serving = false;
@@ -96,6 +97,10 @@ class World {
   void expect_loss(VolumeId volume) { completed_.erase(volume); }
 
   ModelNode& node(std::size_t index) { return nodes_[index]; }
+  // A process that is down finds these files at its next start.
+  void put_back(std::size_t index, VolumeId volume, const ModelReplica& copy) {
+    nodes_[index].replicas.at(volume) = copy;
+  }
   ModelReplica& replica(std::size_t index, VolumeId volume) {
     return nodes_[index].replicas.at(volume);
   }

@@ -177,6 +177,49 @@ TEST_F(IoPoolReplicas, W29_directories_that_are_not_what_they_say_are_left_out_b
   EXPECT_EQ(problems_.size(), 4U);
 }
 
+TEST_F(IoPoolReplicas, F28_W29_a_replica_of_another_pool_is_left_out_and_left_alone) {
+  ASSERT_TRUE(create(7).has_value());
+  ASSERT_TRUE(create(8).has_value());
+  const auto other = std::move(open_pool(scratch_ / "other", "other")).value();
+  // One disk in the wrong machine, and a copy of a replica beside its original.
+  std::filesystem::rename(pool_->replicas_path() + "/7", other->replicas_path() + "/7");
+  std::filesystem::copy(pool_->replicas_path() + "/8", other->replicas_path() + "/8",
+                        std::filesystem::copy_options::recursive);
+  std::vector<std::string> problems;
+  PoolReplicas there(*other, loops_[0],
+                     [&](const std::string& problem) { problems.push_back(problem); });
+  EXPECT_TRUE(there.list().empty());
+  ASSERT_EQ(problems.size(), 2U);
+  for (const std::string& problem : problems) {
+    EXPECT_NE(problem.find("made in another pool, " + pool_->pool_id()), std::string::npos)
+        << problem;
+  }
+  ASSERT_EQ(replicas_->list().size(), 1U);
+  EXPECT_EQ(replicas_->list()[0].replica, ReplicaId{8}) << "the original is not in doubt";
+  // It is not written over by the name alone, and is found again where it belongs.
+  wal::CreateOptions options;
+  options.incarnation = Incarnation{2, 7};
+  options.replica = ReplicaId{7};
+  options.geometry.size = BlockCount{1024};
+  options.geometry.log_bytes = 1 << 20;
+  EXPECT_EQ(there.create(record(7), options).error().code, Errc::already_exists);
+  std::filesystem::rename(other->replicas_path() + "/7", pool_->replicas_path() + "/7");
+  EXPECT_EQ(replicas_->list().size(), 2U);
+}
+
+TEST_F(IoPoolReplicas, F28_a_record_of_a_release_that_knew_no_pools_is_listed) {
+  ASSERT_TRUE(create(7).has_value());
+  const std::string file = pool_->replicas_path() + "/7/replica.json";
+  std::ifstream in(file);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const std::string pool = "\"pool\":\"" + pool_->pool_id() + "\",";
+  ASSERT_NE(text.find(pool), std::string::npos) << text;
+  text.erase(text.find(pool), pool.size());
+  std::ofstream(file) << text;
+  EXPECT_EQ(replicas_->list().size(), 1U);
+  EXPECT_TRUE(problems_.empty());
+}
+
 TEST_F(IoPoolReplicas, A_directory_that_vanished_gives_a_disk_that_only_fails) {
   ASSERT_TRUE(create(7).has_value());
   std::filesystem::remove_all(pool_->replicas_path() + "/7");

@@ -78,6 +78,7 @@ ReplicaStatus status() {
   status.store_failures = 2;
   status.given_up = true;
   status.reason = "a reason";
+  status.opening = Opening{ProcessStart(~0ULL), ProcessStart(3), 17, Lsn(0), 20};
   PeerStatus peer;
   peer.replica = ReplicaId(2);
   peer.state = ReplicaState::rebuilding;
@@ -93,6 +94,7 @@ ReplicaStatus status() {
   peer.lag = 7;
   peer.lasting = Duration{1'234};
   peer.escalated = true;
+  peer.start = ProcessStart(~1ULL);
   peer.failures.push_back({FailureKind::gap, FailureAction::escalate, 9, Duration{55}});
   status.peers.push_back(peer);
   return status;
