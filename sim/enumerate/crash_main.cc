@@ -24,6 +24,7 @@ constexpr const char* usage =
     "  --operation NAME         this one only; --list shows all\n"
     "  --depth 1|2              2: and once more, at boundaries of the recovery (1)\n"
     "  --points N               at most N boundaries an operation, evenly spread (all)\n"
+    "  --in-turn                one death a point, a crash or a loss of power, in turn (both)\n"
     "  --second N               at most N second deaths behind each first one (20)\n"
     "  --at B:crash|power[,..]  one run: the death at boundary B, and one at B of the recovery\n"
     "  --seed N                 what else is drawn (4)\n"
@@ -99,6 +100,8 @@ Wanted parse(int argc, char** argv) {
       wanted.json = true;
     } else if (name == "--trace") {
       wanted.trace = true;
+    } else if (name == "--in-turn") {
+      wanted.plan.in_turn = true;
     } else if (name == "--list") {
       for (const Operation& each : operations()) std::printf("%-12s %s\n", each.name, each.what);
       std::exit(0);
@@ -205,12 +208,12 @@ class Enumeration {
     const std::uint64_t stride = plan.stride;
     demand(tally.taken == (in_trace_ - plan.offset + stride - 1) / stride,
            "crash points taken: " + std::to_string(tally.taken));
-    demand(board_.crashes[0] == tally.taken,
+    demand(board_.crashes[0] == tally.crashes,
            "crashes run: " + std::to_string(board_.crashes[0]) + " of " +
-               std::to_string(tally.taken));
-    demand(board_.power_losses[0] == tally.taken_with_machine,
+               std::to_string(tally.crashes));
+    demand(board_.power_losses[0] == tally.power_losses,
            "power losses run: " + std::to_string(board_.power_losses[0]) + " of " +
-               std::to_string(tally.taken_with_machine));
+               std::to_string(tally.power_losses));
   }
 
   // Copies of a process and runs from the beginning must be the same.

@@ -158,12 +158,12 @@ void CrashPoints::die(NodeNumber who, const Death& death) {
 }
 
 void CrashPoints::branch(NodeNumber who, std::uint64_t boundary) {
-  if (path_.deaths == 0) {
-    ++tally_.taken;
-    tally_.taken_with_machine += who != the_controller ? 1 : 0;
-  }
+  if (path_.deaths == 0) ++tally_.taken;
   for (const bool power : {false, true}) {
     if (power && who == the_controller) continue;  // it has no disk that could forget
+    const bool turn = (boundary / stride_) % 2 == (power ? 1 : 0);
+    if (plan_.in_turn && who != the_controller && !turn) continue;
+    if (path_.deaths == 0) ++(power ? tally_.power_losses : tally_.crashes);
     if (become(who, Death{boundary, power})) return;
   }
   show_progress();

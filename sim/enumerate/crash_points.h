@@ -33,6 +33,7 @@ struct CrashPlan {
   std::uint64_t stride = 1;        // every n-th boundary of the scene, from `offset` on
   std::uint64_t offset = 0;
   std::uint64_t second_most = 20;  // second deaths that are tried behind one first death
+  bool in_turn = false;            // one death a point, a crash or a loss of power, in turn
   unsigned limit_s = 60;           // of CPU time of one run
   bool progress = false;
   std::uint64_t expected = 0;      // boundaries of the scene, for the progress bar
@@ -42,7 +43,8 @@ struct CrashPlan {
 // What the boundaries of one scene were.
 struct Tally {
   std::uint64_t boundaries = 0;
-  std::uint64_t taken = 0, taken_with_machine = 0;  // of them, as crash points
+  std::uint64_t taken = 0;                      // of them, as crash points
+  std::uint64_t crashes = 0, power_losses = 0;  // deaths at those
   std::map<std::string, std::uint64_t> by_role, by_kind;
 };
 
