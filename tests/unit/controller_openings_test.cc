@@ -84,6 +84,41 @@ TEST(Openings, F28_a_report_counts_when_its_opening_was_heard) {
   EXPECT_FALSE(is_doubted(record, seen, report));
 }
 
+TEST(Openings, F28_only_a_primary_in_office_proves_and_only_the_opening_that_it_speaks_of) {
+  VolumeRecord record;
+  record.epoch = Epoch(4);
+  record.primary = ReplicaId(1);
+  record.replicas = {{ReplicaId(1), NodeId(1), EndpointVersion(1), ""},
+                     {ReplicaId(2), NodeId(2), EndpointVersion(1), ""}};
+  VolumeSeen seen;
+  ReplicaSeen& copy = seen.replicas[ReplicaId(2)];
+  copy.told = OpeningTold{first, 20, Lsn(30)};
+  hear_opening(record.replicas[1], copy, says(opened(second, first, 12, 30), 30));
+  ASSERT_TRUE(copy.older);
+  ReplicaStatus primary;
+  primary.replica = ReplicaId(1);
+  primary.epoch = Epoch(4);
+  primary.serving = true;
+  PeerStatus peer;
+  peer.replica = ReplicaId(2);
+  peer.state = ReplicaState::in_sync;
+  peer.start = first;
+  primary.peers.push_back(peer);
+  hear_proofs(record, seen, primary);
+  EXPECT_TRUE(copy.older) << "that was the replica before it became older";
+  primary.peers[0].start = second;
+  primary.peers[0].state = ReplicaState::proving;
+  hear_proofs(record, seen, primary);
+  EXPECT_TRUE(copy.older) << "not proved yet";
+  primary.peers[0].state = ReplicaState::in_sync;
+  primary.epoch = Epoch(3);
+  hear_proofs(record, seen, primary);
+  EXPECT_TRUE(copy.older) << "the word of a primary that is deposed";
+  primary.epoch = Epoch(4);
+  hear_proofs(record, seen, primary);
+  EXPECT_FALSE(copy.older);
+}
+
 // --- with elections ---
 
 struct Scene {
