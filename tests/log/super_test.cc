@@ -26,6 +26,9 @@ struct Slots {
     super.version = format_version;
     super.generation = generation;
     super.promised = generation;
+    super.segment_count = 16;
+    super.segment_bytes = 64 * 1024;
+    super.extent_bytes = 64 * 1024;
     AlignedBuffer buffer(super_slot_bytes);
     encode_super(super, buffer.span());
     EXPECT_TRUE(disk.write(file, slot * super_slot_bytes, buffer.span()).has_value());
