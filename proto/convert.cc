@@ -160,6 +160,7 @@ void write_opening(const Opening& in, v1::Opening& out) {
   out.set_found(in.found);
   write_optional(in.end, out, &v1::Opening::set_end);
   out.set_generation(in.generation);
+  out.set_power_lost(in.power_lost);
 }
 
 Opening read_opening(const v1::Opening& in) {
@@ -169,6 +170,7 @@ Opening read_opening(const v1::Opening& in) {
   out.found = in.found();
   if (in.has_end()) out.end = Lsn(in.end());
   out.generation = in.generation();
+  out.power_lost = in.power_lost();
   return out;
 }
 

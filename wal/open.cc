@@ -292,6 +292,7 @@ Status StoreImpl::settle(const LoadedSuper& loaded, bool power_loss) {
   facts_.marks.durable = facts_.marks.written;
   // A store that knows of its loss has a floor; one that does not would say its end.
   if (!broken_ && !recovered_.floor) found_.end = facts_.marks.durable;
+  found_.power_lost = power_loss;
   super_next_.boot_hi = options_.boot.hi;
   super_next_.boot_lo = options_.boot.lo;
   set_flag(super_next_, super_flag_clean, false);

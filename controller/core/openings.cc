@@ -10,7 +10,8 @@ namespace {
 bool has_doubt(const ReplicaRecord& record) { return record.trouble == older_copy_trouble; }
 
 OpeningTold told_by(const ReplicaStatus& status) {
-  return OpeningTold{status.opening.start, status.opening.generation, status.marks.durable};
+  return OpeningTold{status.opening.start, status.opening.generation, status.marks.written,
+                     status.marks.durable};
 }
 
 void judge(const ReplicaRecord& record, ReplicaSeen& seen, const Opening& opening) {
@@ -32,7 +33,7 @@ bool is_older(const OpeningTold& told, const Opening& opening) {
   if (opening.found != told.generation) return opening.found < told.generation;
   // Nothing was written to the super block since, so nobody else can have opened it since.
   if (opening.before != told.start) return true;
-  return opening.end && *opening.end < told.durable;
+  return opening.end && *opening.end < (opening.power_lost ? told.durable : told.written);
 }
 
 void hear_opening(const ReplicaRecord& record, ReplicaSeen& seen, const ReplicaStatus& status) {

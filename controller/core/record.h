@@ -38,7 +38,7 @@ struct Version {
 struct OpeningTold {
   ProcessStart start;
   std::uint64_t generation = 0;  // 0: nothing yet
-  Lsn durable;
+  Lsn written, durable;
   friend bool operator==(const OpeningTold&, const OpeningTold&) = default;
 };
 

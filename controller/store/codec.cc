@@ -18,6 +18,7 @@ void write(const ReplicaRecord& replica, v1::StoredReplica& out) {
   if (replica.told.generation == 0) return;
   out.set_told_start(replica.told.start.value());
   out.set_told_generation(replica.told.generation);
+  out.set_told_written(replica.told.written.value());
   out.set_told_durable(replica.told.durable.value());
 }
 
@@ -25,7 +26,7 @@ ReplicaRecord read(const v1::StoredReplica& in) {
   return ReplicaRecord{ReplicaId(in.id()), NodeId(in.node()), EndpointVersion(in.endpoint()),
                        in.address(), in.word(), in.trouble(),
                        OpeningTold{ProcessStart(in.told_start()), in.told_generation(),
-                                   Lsn(in.told_durable())}};
+                                   Lsn(in.told_written()), Lsn(in.told_durable())}};
 }
 
 void write_position(const Position& in, v1::Position& out) {

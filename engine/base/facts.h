@@ -74,6 +74,7 @@ struct Opening {
   std::uint64_t found = 0;       // generation of the super block at the opening; 0: cannot say
   std::optional<Lsn> end;        // of the log at the opening; unknown: it knows of a loss
   std::uint64_t generation = 0;  // now
+  bool power_lost = false;       // before the opening: what was not flushed may be gone
   friend constexpr bool operator==(const Opening&, const Opening&) = default;
 };
 

@@ -15,14 +15,19 @@ Opening opened(ProcessStart start, ProcessStart before, std::uint64_t found, std
 }
 
 TEST(Openings, F28_a_store_finds_at_least_what_it_ever_said) {
-  const OpeningTold told{first, 7, Lsn(40)};
-  EXPECT_FALSE(is_older(told, opened(second, first, 7, 40))) << "stopped, and started";
+  const OpeningTold told{first, 7, Lsn(45), Lsn(40)};
+  EXPECT_FALSE(is_older(told, opened(second, first, 7, 45))) << "stopped, and started";
   EXPECT_FALSE(is_older(told, opened(second, first, 9, 12))) << "it went on, rewound, and crashed";
   EXPECT_FALSE(is_older(told, opened(second, elsewhere, 9, 50))) << "an opening that nobody heard";
   EXPECT_FALSE(is_older(told, opened(first, {}, 3, 0))) << "this opening itself";
   EXPECT_TRUE(is_older(told, opened(second, first, 6, 99))) << "an older super block";
-  EXPECT_TRUE(is_older(told, opened(second, first, 7, 39))) << "less than it had flushed";
-  EXPECT_TRUE(is_older(told, opened(second, elsewhere, 7, 40))) << "another opening came to that";
+  EXPECT_TRUE(is_older(told, opened(second, first, 7, 44))) << "less than it had written";
+  Opening dark = opened(second, first, 7, 40);
+  dark.power_lost = true;
+  EXPECT_FALSE(is_older(told, dark)) << "what was not flushed may be gone";
+  dark.end = Lsn(39);
+  EXPECT_TRUE(is_older(told, dark)) << "less than it had flushed";
+  EXPECT_TRUE(is_older(told, opened(second, elsewhere, 7, 45))) << "another opening came to that";
   Opening knows = opened(second, first, 7, 0);
   knows.end.reset();
   EXPECT_FALSE(is_older(told, knows)) << "a store that knows of its loss has a floor";
@@ -34,7 +39,7 @@ ReplicaStatus says(const Opening& opening, std::uint64_t durable) {
   ReplicaStatus status;
   status.replica = ReplicaId(2);
   status.opening = opening;
-  status.marks.durable = Lsn(durable);
+  status.marks.written = status.marks.durable = Lsn(durable);
   return status;
 }
 
@@ -58,7 +63,7 @@ TEST(Openings, F28_what_comes_late_or_twice_changes_nothing) {
 
 TEST(Openings, F28_doubt_outlives_openings_and_the_controller_and_ends_with_the_true_files) {
   ReplicaRecord record{ReplicaId(2), NodeId(2), EndpointVersion(1), ""};
-  record.told = OpeningTold{first, 20, Lsn(30)};  // a controller that starts anew knows so much
+  record.told = OpeningTold{first, 20, Lsn(30), Lsn(30)};  // a controller that starts anew knows so much
   ReplicaSeen seen;
   hear_opening(record, seen, says(opened(second, first, 12, 30), 30));
   EXPECT_TRUE(is_doubted(record, &seen));
@@ -75,7 +80,7 @@ TEST(Openings, F28_doubt_outlives_openings_and_the_controller_and_ends_with_the_
 
 TEST(Openings, F28_a_report_counts_when_its_opening_was_heard) {
   ReplicaRecord record{ReplicaId(2), NodeId(2), EndpointVersion(1), ""};
-  record.told = OpeningTold{first, 20, Lsn(30)};
+  record.told = OpeningTold{first, 20, Lsn(30), Lsn(30)};
   ReplicaSeen seen;
   FenceReport report;
   report.facts.process_start = second;
@@ -92,7 +97,7 @@ TEST(Openings, F28_only_a_primary_in_office_proves_and_only_the_opening_that_it_
                      {ReplicaId(2), NodeId(2), EndpointVersion(1), ""}};
   VolumeSeen seen;
   ReplicaSeen& copy = seen.replicas[ReplicaId(2)];
-  copy.told = OpeningTold{first, 20, Lsn(30)};
+  copy.told = OpeningTold{first, 20, Lsn(30), Lsn(30)};
   hear_opening(record.replicas[1], copy, says(opened(second, first, 12, 30), 30));
   ASSERT_TRUE(copy.older);
   ReplicaStatus primary;

@@ -48,7 +48,7 @@ VolumeRecord sample(std::uint64_t number) {
   record.wish->in_sync.clear();
   record.change_operation = "c";
   record.retired = {{ReplicaId(9), NodeId(8), EndpointVersion(1), "127.0.0.1:9"}};
-  record.replicas.front().told = OpeningTold{ProcessStart(~0ULL), 17, Lsn(400)};
+  record.replicas.front().told = OpeningTold{ProcessStart(~0ULL), 17, Lsn(500), Lsn(400)};
   record.replicas_made = 4;
   record.left_out = {{ReplicaId(10), NodeId(9), EndpointVersion(1), "127.0.0.1:10"}};
   record.move = MoveOrder{ReplicaId(1), "m"};

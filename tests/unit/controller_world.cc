@@ -306,7 +306,8 @@ void World::start(std::size_t index, bool after_power_loss) {
     replica.opening.before = replica.opening.start;
     replica.opening.start = node.process_start;
     replica.opening.found = replica.opening.generation;
-    replica.opening.end = replica.facts.marks.durable;
+    replica.opening.end = replica.facts.marks.written;
+    replica.opening.power_lost = after_power_loss;
     ++replica.opening.generation;
     if (!after_power_loss) continue;
     replica.facts.intact = false;

@@ -78,7 +78,7 @@ ReplicaStatus status() {
   status.store_failures = 2;
   status.given_up = true;
   status.reason = "a reason";
-  status.opening = Opening{ProcessStart(~0ULL), ProcessStart(3), 17, Lsn(0), 20};
+  status.opening = Opening{ProcessStart(~0ULL), ProcessStart(3), 17, Lsn(0), 20, true};
   PeerStatus peer;
   peer.replica = ReplicaId(2);
   peer.state = ReplicaState::rebuilding;
