@@ -63,7 +63,7 @@ TEST(Openings, F28_what_comes_late_or_twice_changes_nothing) {
 
 TEST(Openings, F28_doubt_outlives_openings_and_the_controller_and_ends_with_the_true_files) {
   ReplicaRecord record{ReplicaId(2), NodeId(2), EndpointVersion(1), ""};
-  record.told = OpeningTold{first, 20, Lsn(30), Lsn(30)};  // a controller that starts anew knows so much
+  record.told = OpeningTold{first, 20, Lsn(30), Lsn(30)};  // what the store holds
   ReplicaSeen seen;
   hear_opening(record, seen, says(opened(second, first, 12, 30), 30));
   EXPECT_TRUE(is_doubted(record, &seen));
