@@ -302,6 +302,39 @@ TEST_F(Unknown, P161_P186_what_nobody_has_is_lost_and_only_its_block) {
   EXPECT_EQ(block_of(healed), 0x55);
 }
 
+// Seed 3310: it could not be stored by anybody who had not had it, and those behind it in one read
+// of the log came with the bytes of their neighbours.
+TEST_F(Unknown, P161_W08_a_lost_record_travels_with_its_crcs_to_who_was_away) {
+  begin();
+  kill(2);
+  const auto found = unfolded(1);
+  ASSERT_GE(found.size(), 4u);
+  const Lsn lsn{found[found.size() - 3].head.first_lsn};  // wrote block 9
+  until([&] { return host(1)->status().marks.written == host(0)->status().marks.written; });
+  attachment_->stop();
+  until([&] { return attachment_->open() == 0; });
+  for (int i = 0; i < 2; ++i) kill(i);
+  for (int i = 0; i < 2; ++i) rot(i, lsn);
+  for (int i = 0; i < count; ++i) restart(i);
+  promote(2, 0);
+  until([&] { return serves(0) && in_sync(0, 1) && in_sync(0, 2); });
+  EXPECT_EQ(facts(2).marks.written, facts(0).marks.written);
+  EXPECT_EQ(facts(2).chain, facts(0).chain);
+  EXPECT_EQ(facts(2).damage, seawall::Damage::none);
+  kill(2);
+  restart(2);  // what it stored opens
+  EXPECT_EQ(facts(2).damage, seawall::Damage::none);
+  node(2).host.on_control(current_);
+  until([&] { return in_sync(0, 2); });
+  promote(3, 2);
+  until([&] { return serves(2); });
+  attach_again();
+  EXPECT_EQ(read_block(9).status, ClientStatus::io_error);
+  for (const std::uint64_t lba : {8, 10, 11}) EXPECT_EQ(block_of(read_block(lba)), 100 + lba);
+  ASSERT_EQ(wait(write(9, 1, 0x42)).status, ClientStatus::ok);
+  EXPECT_EQ(block_of(read_block(9)), 0x42);
+}
+
 TEST_F(Unknown, P186_the_word_of_an_operator_ends_the_waiting_for_one_that_is_away) {
   begin();
   EXPECT_EQ(host(0)->accept_loss(), 0u) << "nothing is missing";
