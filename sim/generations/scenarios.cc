@@ -60,6 +60,26 @@ void flap(Stage& stage) {
   stage.settle(long_enough);
 }
 
+// Its writers outrun it until its way back through the log is given up, or held for ever; then its
+// disk is itself again, and it flaps on in the middle of whatever brings it back.
+void flap_beyond_the_budget(Stage& stage) {
+  const NodeNumber away = stage.follower(1);
+  stage.load(true);
+  stage.run(1 * seconds);
+  stage.recovers(away);
+  stage.slow_disk(away, 2 * seconds);
+  stage.until([&] { return stage.is_rebuilding(away); }, 25 * seconds);
+  stage.slow_disk(away, 0);
+  stage.slow_link(away, 100 * ms);
+  for (int i = 0; i < 4; ++i) {
+    stage.cut_peers(away);
+    stage.run(suspicion);
+    stage.mend(away);
+    stage.run(1200 * ms);
+  }
+  stage.settle(long_enough);
+}
+
 // Its disk takes less than a quarter of what the writers write: slowed to that, they outrun it.
 void outrun_by_its_writers(Stage& stage) {
   const NodeNumber away = stage.follower(1);
@@ -390,6 +410,7 @@ const std::array scenarios = {
     Scenario{"G02", "short outage, log already trimmed", "c", quorum_of_three,
              outage_beyond_the_log},
     Scenario{"G03", "flapping inside the log", "a", long_log, flap},
+    Scenario{"G04", "flapping beyond the budget", "b", busy, flap_beyond_the_budget},
     Scenario{"G05", "ingest faster than drain", "b", busy, outrun_by_its_writers},
     Scenario{"G06", "restart, same address", "d", long_log, restart},
     Scenario{"G07", "restart, new address, controller prompt", "d", long_log,

@@ -400,7 +400,21 @@ StageSample::Replica Stage::sample(NodeNumber node) const {
   return replica;
 }
 
+void Stage::count_escalations() {
+  for (const NodeNumber node : recovering_) {
+    const PeerStatus* peer = peer_of(node);
+    if (peer == nullptr) continue;
+    std::uint32_t escalations = 0;
+    for (const FailureStatus& failure : peer->failures) {
+      if (failure.action != FailureAction::escalate) continue;
+      escalations += failure.nth - rule_of(failure.kind).retries;
+    }
+    measures_.escalations = std::max(measures_.escalations, escalations);
+  }
+}
+
 void Stage::look() {
+  count_escalations();
   StageSample sample_now;
   sample_now.time = scheduler_.now();
   for (NodeNumber node = 1; node <= cluster_->storage_nodes(); ++node) {

@@ -49,6 +49,7 @@ struct Measures {
   bool as_it_is = false;       // some replica was believed without a proof
   std::uint64_t bytes = 0;     // to the replicas that came back, since they could
   Micros to_in_sync = 0;       // since then
+  std::uint32_t escalations = 0;  // of what came back, by its primary's account
   Micros stalled = 0;          // longest time without a completion while the client waited
   std::string wrong;           // the first wrong answer
 };
@@ -135,6 +136,7 @@ class Stage {
   [[nodiscard]] NodeNumber node_of(ReplicaId replica) const;
   [[nodiscard]] const PeerStatus* peer_of(NodeNumber node) const;
   [[nodiscard]] StageSample::Replica sample(NodeNumber node) const;
+  void count_escalations();
 
   RunOptions options_;
   Trace trace_{false};
