@@ -219,7 +219,7 @@ const char* Engine::unfit_to_lead(const Assignment& assignment) const {
   }
   const bool first = assignment.winner_start == ProcessStart{0} &&
                      facts.marks.written == Lsn{0} && assignment.winner_position == Position{};
-  if (!first && assignment.winner_start != facts.process_start) {
+  if (!first && assignment.winner_start != facts.process_start && !MUTANT(M23)) {
     return "it has restarted since it won";
   }
   if (!holds_position(facts.terms, facts.marks.written, assignment.winner_position)) {

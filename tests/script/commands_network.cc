@@ -266,7 +266,10 @@ message::PeerMessage Script::make_message(const Line& line, const std::string& k
   const Instant at{line.number("at", cluster.now.value())};
   static TermTable no_terms;
   static ReplicaFacts no_facts;
-  if (kind == "hello") return message::Hello{cluster.incarnation, ProcessStart{1}, at};
+  if (kind == "hello") {
+    const Incarnation foreign{9, 9};
+    return message::Hello{line.has("foreign") ? foreign : cluster.incarnation, ProcessStart{1}, at};
+  }
   if (kind == "hello_reply") return message::HelloReply{&no_facts, at};
   if (kind == "start_stream") return message::StartStream{lsn, 0, lsn};
   if (kind == "rewind") return message::Rewind{lsn};
