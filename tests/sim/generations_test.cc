@@ -118,6 +118,16 @@ TEST(Generations, G03_flapping_costs_v1_a_full_copy_each_time) {
   EXPECT_TRUE(is(row.of("v2"), {catch_up, catch_up, catch_up, catch_up, catch_up}));
 }
 
+TEST(Generations, G04_flapping_beyond_the_budget_is_one_escalation_that_stays) {
+  const Row row("G04");
+  EXPECT_TRUE(is(row.of("v1"), {full, full, full, full}));
+  EXPECT_TRUE(row.of("v1_5").accidental);
+  EXPECT_GT(row.of("v1_5").stalled, 1 * seconds);  // the log is held for it
+  EXPECT_TRUE(is(row.of("v2"), {delta, delta, delta, delta}));
+  EXPECT_EQ(row.of("v2").escalations, 1u);
+  EXPECT_LT(row.of("v2").stalled, 1 * seconds);
+}
+
 TEST(Generations, G06_a_restart_at_the_same_address_catches_up) {
   const Row row("G06");
   EXPECT_TRUE(is(row.of("v1"), {full}));
