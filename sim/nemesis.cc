@@ -9,7 +9,6 @@ namespace seawall::sim {
 namespace {
 
 constexpr Micros operator_looks = 5 * seconds;
-constexpr Micros older_than = 1 * seconds;  // heartbeats come every 250 ms, and may be held up
 
 }  // namespace
 
@@ -288,13 +287,11 @@ void Nemesis::restore_old_copy() {
     const auto& entries = cluster_.disks_of(node).entries();
     if (entries.empty() || swapped_) return;
     const ReplicaId replica = entries.begin()->first;
-    kept_ = Kept{node, replica, cluster_.disks_of(node).copy_of(replica), scheduler_.now()};
+    kept_ = Kept{node, replica, cluster_.disks_of(node).copy_of(replica)};
     if (kept_->files == nullptr) kept_.reset();
     return;
   }
   const NodeNumber node = kept_->node;
-  // What is younger than what its replica said last passes as a crash (docs/decisions.md, 55).
-  if (scheduler_.now() < kept_->since + older_than) return;
   // Unlike a loss of power, one too many of these needs an operator's force.
   if (swapped_ || (!cluster_.options().disk_faults.beyond && !cluster_.may_doubt(node))) return;
   if (cluster_.running(node)) cluster_.crash(node);

@@ -73,7 +73,6 @@ class Nemesis {
     NodeNumber node = 0;
     ReplicaId replica;
     std::unique_ptr<wal::MemDisk> files;
-    Micros since = 0;
   };
   std::optional<Kept> kept_;
   bool cloned_ = false;
