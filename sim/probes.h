@@ -49,7 +49,7 @@ namespace seawall::sim {
   X(rot_repaired, rare, "bytes of another replica went where bad ones were")      \
   X(map_rotten, rare, "a base was given up: entries of its map had rotted")       \
   X(stranger, rare, "a pool held a replica that was made in another one")         \
-  X(older_copy, rare, "a replica came back older than it had been")               \
+  X(older_copy, asked, "a replica came back older than it had been")               \
   X(wish_granted, rare, "an operator's change of a configuration was committed")  \
   X(several_volumes, common, "volumes shared machines")
 
