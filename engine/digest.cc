@@ -20,10 +20,7 @@ void digest_of(Digest& d, const Assignment& v) {
 }
 void digest_of(Digest& d, const TermEntry& v) { d.add(v.term, v.first_lsn, v.chain_before); }
 void digest_of(Digest& d, const Position& v) { d.add(v.term, v.lsn); }
-void digest_of(Digest& d, const SessionId& v) {
-  d.add(v.epoch);
-  d.session(v);
-}
+void digest_of(Digest& d, const SessionId& v) { d.add(v.epoch, v.counter); }
 void digest_of(Digest& d, const RebuildMarker& v) { d.add(v.session, v.cut, v.start); }
 void digest_of(Digest& d, const Watermarks& v) {
   d.add(v.written, v.durable, v.applied, v.trimmed);
@@ -40,7 +37,7 @@ void digest_of(Digest& d, const RequestTables& v) {
   }
 }
 void digest_of(Digest& d, const message::Envelope& v) {
-  d.add(v.from, v.to, SessionId{v.epoch, v.session}, v.endpoint);
+  d.add(v.from, v.to, v.epoch, v.session, v.endpoint);
 }
 
 namespace {
@@ -142,9 +139,8 @@ struct DigestAccess {
       d.add(v.count(static_cast<FailureKind>(kind)));
     }
   }
-  static void of(Digest& d, const Peer& v, Epoch epoch) {
-    d.session(SessionId{epoch, v.session});
-    d.add(v.id, v.endpoint, v.dialled, v.link, v.state, v.written, v.durable, v.applied,
+  static void of(Digest& d, const Peer& v) {
+    d.add(v.id, v.endpoint, v.dialled, v.link, v.state, v.session, v.written, v.durable, v.applied,
           v.proved, v.counts, v.floor, v.streaming_from, v.cursor, v.stream_busy, v.stream_upto,
           v.log_way, v.met, v.head_at_handshake, v.proof_target, v.in_sync, v.fenced, v.put_off,
           v.word, v.last_end, v.last_heard, v.deadline, v.progress_at, v.retry_at, v.grant,
@@ -211,7 +207,7 @@ struct DigestAccess {
     std::uint64_t peers = 0;
     for (const Peer& peer : v.peers_) {
       Digest each = d.fresh();
-      of(each, peer, v.epoch_);
+      of(each, peer);
       peers += mix64(0x9ee5, each.value());
     }
     d.word(peers);

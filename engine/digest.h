@@ -35,7 +35,6 @@ struct DigestNames {
   std::uint64_t (*replica)(const void*, ReplicaId) = nullptr;
   std::uint64_t (*link)(const void*, LinkId) = nullptr;
   std::uint64_t (*slot)(const void*, ReplicaId owner, Slot) = nullptr;
-  std::uint64_t (*session)(const void*, SessionId) = nullptr;
 };
 
 class Digest {
@@ -47,10 +46,6 @@ class Digest {
   [[nodiscard]] Digest fresh() const { return Digest(names_, now_, owner_); }
 
   void word(std::uint64_t word) { hash_ = mix64(hash_, word); }
-  // Counters of sessions are given to the peers in turn: what counts is whose it is.
-  void session(SessionId id) {
-    word(id.counter == 0 ? 0 : names_.session(names_.context, id));
-  }
 
   template <class... T>
   void add(const T&... each) {

@@ -42,11 +42,9 @@ class Search {
   ExploreResult run() {
     add(0, 0);
     seen_.find_or_add(world_.digest(), 0);
-    note_class();
     save_at(0);
     for (std::uint32_t state = 0; state < states_.size(); ++state) {
       if (states_.size() >= options_.states_max || !result_.wrong.empty()) break;
-      if (states_[state].depth >= options_.depth_max) break;
       expand(state);
     }
     result_.states = states_.size();
@@ -66,10 +64,6 @@ class Search {
         static_cast<std::uint8_t>(states_.empty() ? 0 : states_[parent].depth + 1);
     states_.push_back(State{parent, step, depth});
     result_.depth = std::max<std::uint64_t>(result_.depth, depth);
-  }
-
-  void note_class() {
-    if (options_.keep_classes) result_.classes.insert(world_.digest_of_class());
   }
 
   std::vector<Step> way_to(std::uint32_t state) const {
@@ -122,7 +116,6 @@ class Search {
       const std::uint32_t known = seen_.find_or_add(world_.digest(), fresh);
       if (known == fresh) {
         add(state, step);
-        note_class();
       } else if (options_.check_equal_every > 0 &&
                  ++again_ % options_.check_equal_every == 0) {
         check_equal(known);

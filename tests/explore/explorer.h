@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -18,12 +17,10 @@ namespace seawall::explore {
 struct ExploreOptions {
   WorldOptions world;
   std::uint64_t states_max = 100'000;
-  std::uint64_t depth_max = 255;  // what is deeper is left out
   // The ways to every n-th state are kept. 0: none.
   std::uint64_t keep_way_every = 0;
   // Every n-th state that was reached again: both ways must go on alike. 0: none.
   std::uint64_t check_equal_every = 0;
-  bool keep_classes = false;
 };
 
 struct ExploreResult {
@@ -36,7 +33,6 @@ struct ExploreResult {
   std::string wrong;              // the broken rule
   std::vector<Step> way;          // to it
   std::vector<std::vector<Step>> kept;  // ways to other states
-  std::set<std::uint64_t> classes;      // of all states, symmetric or not
 };
 
 ExploreResult explore(const ExploreOptions& options);

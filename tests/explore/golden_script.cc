@@ -24,25 +24,14 @@ std::string pair_of(unsigned set) {
 
 }  // namespace
 
-// The other one of two that are equal but for their names.
-std::string World::named_winner() const {
-  const std::string id = std::to_string(record_.primary.value());
-  std::string in_sync;
-  for (const ReplicaId each : record_.config.in_sync) {
-    in_sync += (in_sync.empty() ? "" : ",") + std::to_string(each.value());
-  }
-  return "assign " + std::to_string(record_.epoch.value()) + " " + id + " to=" + id +
-         (in_sync.empty() ? "" : " in_sync=" + in_sync) + "\n";
-}
-
 std::string World::script_line(Step step, bool was_pending) {
-  const auto argument = static_cast<unsigned>(argument_of(step));
+  const unsigned argument = step & 15u;
   const std::string id = std::to_string(argument);
   const std::string epoch = std::to_string(own_.epoch);
   const std::string winner = "elect " + epoch + " assign to=" +
                              std::to_string(record().primary.value()) + " since_fence=" +
                              std::to_string(limits::settle_time_ms) + "\n";
-  switch (kind_of(step)) {
+  switch (static_cast<Kind>(step >> 4)) {
     case Kind::deliver:
       return "deliver " + std::to_string(argument / 4) + "->" + std::to_string(argument % 4) +
              " all\n";
@@ -66,39 +55,10 @@ std::string World::script_line(Step step, bool was_pending) {
     case Kind::pass_long: return "tick 10000\n";
     case Kind::read: return "data " + id + "\n";
     case Kind::rest: return hold_all("release") + hold_all("hold");
-    case Kind::decide: return argument == 0 ? (was_pending ? winner : "") : named_winner();
+    case Kind::decide: return was_pending ? winner : "";
     case Kind::heal: return "";  // golden_script() knows what is cut
-    default: return desk_line(step);
   }
-}
-
-// The script's desk has one view only: what another one commits and tells is spelled out, with its
-// revision. Process starts are those of the script, told apart by golden_script().
-std::string World::desk_line(Step step) const {
-  const std::uint64_t argument = argument_of(step);
-  const Desk& desk = own_.desks.at(argument / 16);
-  const Kind kind = kind_of(step);
-  if (kind == Kind::tell) {
-    const Assignment& told = desk.known;
-    std::string in_sync;
-    for (const ReplicaId id : told.config.in_sync) {
-      in_sync += (in_sync.empty() ? "" : ",") + std::to_string(id.value());
-    }
-    const std::string id = std::to_string(argument % 16);
-    return "assign " + std::to_string(told.epoch.value()) + " " +
-           std::to_string(told.primary.value()) + " to=" + id +
-           " revision=" + std::to_string(told.revision.value()) + " start=@" +
-           std::to_string(told.primary.value()) + "." + std::to_string(told.winner_start.value()) +
-           " position=" + std::to_string(told.winner_position.lsn.value()) + "@" +
-           std::to_string(told.winner_position.term.value()) +
-           (in_sync.empty() ? "" : " in_sync=" + in_sync) + "\n";
-  }
-  if (kind != Kind::claim && kind != Kind::ask) return "";
-  std::string text = "fence " + std::to_string(desk.pending.value());
-  for (unsigned each = 1; each <= nodes_max; ++each) {
-    if (((argument >> each) & 1) != 0) text += " " + std::to_string(each);
-  }
-  return text + "\ntick " + std::to_string(limits::lease_ms + 1) + "\n";
+  return "";
 }
 
 std::string World::golden_script(const WorldOptions& options, const std::vector<Step>& way,
@@ -108,30 +68,16 @@ std::string World::golden_script(const WorldOptions& options, const std::vector<
   if (options.policy == Policy::in_sync) text += " policy=in-sync";
   text += "\nmode silent\nassign 1 1 to=1,2,3\ntick 2000\nattach 1\n" + hold_all("hold");
   std::vector<std::string> cut;
-  std::map<std::string, std::uint64_t> starts;  // "@node.process" here, its number in a script
-  const auto started = [&](std::uint64_t id) {
-    const std::string name = "@" + std::to_string(id) + "." +
-                             std::to_string(world.at(id).process.value());
-    starts.emplace(name, 101 + starts.size());
-  };
-  for (std::uint64_t id = 1; id <= nodes_max; ++id) started(id);
   for (const Step step : way) {
-    const Kind kind = kind_of(step);
+    const auto kind = static_cast<Kind>(step >> 4);
     const bool was_pending = world.own_.pending;
     world.take(step);
-    if (kind == Kind::cut) cut.push_back(pair_of(static_cast<unsigned>(argument_of(step))));
+    if (kind == Kind::cut) cut.push_back(pair_of(step & 15u));
     if (kind == Kind::heal) {
       for (const std::string& pair : cut) text += "heal " + pair + "\n";
       cut.clear();
     }
-    if (kind == Kind::restart) started(argument_of(step));
-    std::string line = world.script_line(step, was_pending);
-    if (const std::size_t at = line.find("start=@"); at != std::string::npos) {
-      const std::size_t end = line.find(' ', at);
-      const std::string name = line.substr(at + 6, end - at - 6);
-      line.replace(at + 6, end - at - 6, std::to_string(starts.at(name)));
-    }
-    text += line;
+    text += world.script_line(step, was_pending);
   }
   return text + "status 1\nstatus 2\nstatus 3\n----\n\n";
 }

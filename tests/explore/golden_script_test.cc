@@ -33,9 +33,8 @@ std::string run(const std::string& text) {
   return ends_of(script.cluster);
 }
 
-void ways_run_as_scripts(const WorldOptions& world_options) {
+TEST(ExploreScript, a_way_that_was_found_runs_as_a_golden_script_to_the_same_end) {
   ExploreOptions options;
-  options.world = world_options;
   options.states_max = 20'000;
   options.keep_way_every = 37;
   const ExploreResult result = explore(options);
@@ -58,14 +57,6 @@ void ways_run_as_scripts(const WorldOptions& world_options) {
   std::printf("%zu ways as scripts, %llu to the same end\n%s", result.kept.size(),
               static_cast<unsigned long long>(same), first.c_str());
   EXPECT_EQ(same, result.kept.size());
-}
-
-TEST(ExploreScript, a_way_that_was_found_runs_as_a_golden_script_to_the_same_end) {
-  ways_run_as_scripts({});
-}
-
-TEST(ExploreScript, a_way_of_two_controllers_runs_as_a_golden_script_to_the_same_end) {
-  ways_run_as_scripts({.controllers = 2});
 }
 
 }  // namespace

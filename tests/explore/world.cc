@@ -1,8 +1,6 @@
 #include "tests/explore/world.h"
 
-#include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "engine/base/check.h"
 #include "engine/digest.h"
@@ -53,10 +51,6 @@ World::World(const WorldOptions& options) : options_(options) {
   if (options.start == Start::rebuilding) begin_rebuilding();
   own_.budget = options.budget;
   reports().clear();
-  for (Desk& desk : own_.desks) desk.known = record();
-  for (std::uint64_t id = 1; id <= nodes_max; ++id) {
-    if (((own_.assigned >> id) & 1) != 0) own_.told[id] = record().revision.value();
-  }
   take_output();
 }
 
@@ -68,7 +62,7 @@ void World::begin_stale_tail() {
   take(encode(Kind::elect, 0b1100));
   for (int i = 0; i < 8 && own_.pending; ++i) {
     stabilize();
-    if (decision(false).kind == PromotionKind::promote) decide_now(false);
+    if (decision().kind == PromotionKind::promote) decide_now();
   }
   client_.open.clear();  // that client is gone; the next one knows nothing
   assign(record(), {3});
@@ -98,7 +92,7 @@ void World::begin_rebuilding() {
     settle();
     std::vector<Step> next;
     steps(next);
-    if (next.empty() || kind_of(next.front()) > Kind::disk) {
+    if (next.empty() || (next.front() >> 4) > static_cast<unsigned>(Kind::disk)) {
       let_pass(200);
     } else {
       take(next.front());
@@ -136,8 +130,7 @@ void World::steps(std::vector<Step>& out) const {
     if (has_disk_work(node)) out.push_back(encode(Kind::disk, id));
     moving = moving || has_disk_work(node);
     if (!node.alive) out.push_back(encode(Kind::restart, id));
-    const bool awaits = node.alive && ((own_.assigned >> id) & 1) == 0;
-    if (awaits && options_.controllers == 1) out.push_back(encode(Kind::assign, id));
+    if (node.alive && ((own_.assigned >> id) & 1) == 0) out.push_back(encode(Kind::assign, id));
     const bool serves = node.alive && node.core->engine().primary().serving();
     const bool here = client_.link.has_value() && client_.node == id;
     if (serves && !here) out.push_back(encode(Kind::attach, id));
@@ -146,22 +139,16 @@ void World::steps(std::vector<Step>& out) const {
   if (own_.budget.writes > 0 && client_.link && at(client_.node).alive) {
     out.push_back(encode(Kind::write, 0));
   }
-  if (options_.controllers > 1) {
-    desk_steps(out);
-  } else if (own_.pending && decision(false).kind == PromotionKind::promote) {
+  if (own_.pending && decision().kind == PromotionKind::promote) {
     out.push_back(encode(Kind::decide, 0));
-    if (decision(true).winner != decision(false).winner) out.push_back(encode(Kind::decide, 1));
   }
   if (!broken_links_.empty()) out.push_back(encode(Kind::heal, 0));
-  if (moving) {  // all of it: what is deep becomes near
-    out.push_back(encode(Kind::rest, 0));
-    out.push_back(encode(Kind::rest, 1));
-  }
+  if (moving) out.push_back(encode(Kind::rest, 0));  // all of it: what is deep becomes near
   fault_steps(out);
 }
 
 void World::fault_steps(std::vector<Step>& out) const {
-  if (own_.budget.elections > 0 && options_.controllers == 1) {
+  if (own_.budget.elections > 0) {
     for (const std::uint64_t set : {0b0110u, 0b1010u, 0b1100u, 0b1110u}) {
       bool alive = true;
       for (std::uint64_t id = 1; id <= nodes_max; ++id) {
@@ -194,20 +181,10 @@ std::string World::name(Step step) {
   static constexpr std::array names = {"deliver", "disk",    "write",      "attach",
                                        "elect",   "assign",  "crash",      "power-loss",
                                        "restart", "cut",     "pass_short", "pass_long",
-                                       "read",    "rest",    "decide",     "heal",
-                                       "claim",   "claim, no answer",      "ask",
-                                       "commit",  "commit, no answer",     "reread", "tell"};
-  const auto argument = static_cast<unsigned>(argument_of(step));
-  std::string text = names.at(step >> 8);
-  const Kind kind = kind_of(step);
-  if (kind >= Kind::claim) {
-    text = "controller " + std::to_string(argument / 16 + 1) + ": " + text;
-    if (kind == Kind::tell) return text + " " + std::to_string(argument % 16);
-    for (unsigned id = 1; id <= nodes_max; ++id) {
-      if (((argument >> id) & 1) != 0) text += " " + std::to_string(id);
-    }
-    return text;
-  }
+                                       "read",    "rest",    "decide",  "heal"};
+  const unsigned argument = step & 15u;
+  std::string text = names.at(step >> 4);
+  const auto kind = static_cast<Kind>(step >> 4);
   if (kind == Kind::deliver) {
     return text + " " + std::to_string(argument / 4) + "->" + std::to_string(argument % 4);
   }
@@ -236,42 +213,6 @@ void World::settle() {
   }
 }
 
-void World::note_sessions() {
-  for (const walk::ModelNode& node : nodes()) {
-    if (!node.alive || !node.core->engine().primary().on()) continue;
-    const Primary& primary = node.core->engine().primary();
-    for (const Peer& peer : primary.peers()) {
-      const SessionId id{primary.epoch(), peer.session};
-      const bool known = std::ranges::any_of(
-          own_.sessions, [&](const auto& each) { return each.first == id; });
-      if (id.counter != 0 && !known) own_.sessions.emplace_back(id, peer.id);
-    }
-  }
-}
-
-// Everything that can complete does, in the order of names.
-void World::rest(bool renamed) {
-  static constexpr std::uint64_t orders[2][nodes_max] = {{1, 2, 3}, {1, 3, 2}};
-  const auto& order = orders[renamed ? 1 : 0];
-  for (bool moved = true; moved;) {
-    moved = dial_pending();
-    for (const std::uint64_t id : order) {
-      walk::ModelNode& each = walk::Cluster::node(id);
-      if (!each.alive) continue;
-      if (const std::optional<Event> event = each.next_completion()) {
-        feed(each, *event);
-        moved = true;
-      }
-    }
-    for (const std::uint64_t from : order) {
-      for (const std::uint64_t to : order) {
-        if (from == to) continue;
-        moved = next_frame(ReplicaId{from}, ReplicaId{to}, Fate::deliver) || moved;
-      }
-    }
-  }
-}
-
 // Everybody's clock has gone on, also of those who wait for nothing.
 void World::let_pass(std::uint64_t milliseconds) {
   pass(milliseconds);
@@ -294,48 +235,16 @@ void World::elect(std::uint64_t set) {
   let_pass(limits::lease_ms + 1);
   settle();
   own_.pending = true;
-  const PromotionDecision one = decision(false);
-  if (one.kind == PromotionKind::promote && one.winner == decision(true).winner) decide_now(false);
+  if (decision().kind == PromotionKind::promote) decide_now();
 }
 
-PromotionDecision World::decide_as(PromotionFacts facts, bool renamed) {
-  if (!renamed) return decide_promotion(facts);
-  const auto other = [](ReplicaId id) {
-    return id == ReplicaId{2} ? ReplicaId{3} : id == ReplicaId{3} ? ReplicaId{2} : id;
-  };
-  const auto others = [&](const ReplicaSet& set) {
-    ReplicaSet out;
-    for (std::uint64_t id = 1; id <= nodes_max; ++id) {
-      if (set.contains(other(ReplicaId{id}))) out.push_back(ReplicaId{id});
-    }
-    return out;
-  };
-  Configuration config = *facts.config;
-  config.in_sync = others(config.in_sync);
-  std::vector<FenceReport> reports(facts.reports.begin(), facts.reports.end());
-  for (FenceReport& report : reports) report.facts.replica = other(report.facts.replica);
-  facts.config = &config;
-  facts.reports = reports;
-  PromotionDecision decision = decide_promotion(facts);
-  decision.winner = other(decision.winner);
-  decision.config.in_sync = others(decision.config.in_sync);
-  return decision;
+PromotionDecision World::decision() const {
+  return const_cast<World*>(this)->decide(own_.epoch, limits::settle_time_ms,
+                                          limits::choice_wait_ms_max);
 }
 
-PromotionDecision World::decision(bool renamed) const {
-  PromotionFacts facts;
-  facts.config = &record_.config;
-  facts.pending = Epoch{own_.epoch};
-  facts.record_epoch = record_.epoch;
-  facts.record_revision = record_.revision;
-  facts.reports = reports_;
-  facts.since_fence = Duration{limits::settle_time_ms};
-  facts.since_enough = Duration{limits::choice_wait_ms_max};
-  return decide_as(facts, renamed);
-}
-
-void World::decide_now(bool renamed) {
-  const PromotionDecision decision = this->decision(renamed);
+void World::decide_now() {
+  const PromotionDecision decision = this->decision();
   own_.pending = false;
   Assignment next = make_assignment(own_.epoch, decision.winner.value());
   next.config = decision.config;
@@ -362,11 +271,10 @@ void World::read(std::uint64_t id) {
 }
 
 void World::take(Step step) {
-  const std::uint64_t argument = argument_of(step);
-  const Kind kind = kind_of(step);
+  const std::uint64_t argument = step & 15u;
   walk::ModelNode* node =
       argument >= 1 && argument <= nodes_max ? &walk::Cluster::node(argument) : nullptr;
-  switch (kind) {
+  switch (static_cast<Kind>(step >> 4)) {
     case Kind::deliver: {
       const ReplicaId from{argument / 4};
       const ReplicaId to{argument % 4};
@@ -390,8 +298,7 @@ void World::take(Step step) {
     case Kind::power:
       --own_.budget.faults;
       own_.assigned &= static_cast<std::uint8_t>(~(1u << argument));
-      own_.told[argument] = 0;
-      walk::Cluster::crash(argument, kind == Kind::power);
+      walk::Cluster::crash(argument, static_cast<Kind>(step >> 4) == Kind::power);
       break;
     case Kind::restart: restart(argument); break;
     case Kind::cut: {
@@ -404,21 +311,18 @@ void World::take(Step step) {
     case Kind::pass_short:
     case Kind::pass_long:
       --own_.budget.passes;
-      let_pass(kind == Kind::pass_short ? short_pass : long_pass);
+      let_pass(static_cast<Kind>(step >> 4) == Kind::pass_short ? short_pass : long_pass);
       break;
     case Kind::read: read(argument); break;
-    case Kind::rest: rest(argument == 1); break;
-    case Kind::decide: decide_now(argument == 1); break;
+    case Kind::rest: stabilize(); break;
+    case Kind::decide: decide_now(); break;
     case Kind::heal:
       for (std::uint64_t id = 1; id < nodes_max; ++id) {
         for (std::uint64_t other = id + 1; other <= nodes_max; ++other) heal(id, other);
       }
       break;
-    default: take_at_desk(kind, argument); break;
   }
   settle();
-  note_sessions();
-  if (options_.controllers > 1) sort_reports();
   own_.failed = own_.failed || broken();
 }
 
@@ -442,16 +346,13 @@ std::string World::wrong_election(std::uint64_t set) {
   facts.reports = asked;
   facts.since_fence = Duration{limits::settle_time_ms};
   facts.since_enough = Duration{limits::choice_wait_ms_max};
-  for (const bool renamed : {false, true}) {
-    const PromotionDecision decision = decide_as(facts, renamed);
-    if (decision.kind != PromotionKind::promote) continue;
-    const walk::ModelDisk& disk = at(decision.winner.value()).disk;
-    const std::uint64_t shows = disk.read(0, disk.written);
-    if (shows >= own_.floor || decision.after_power_loss) continue;
-    return "replica " + std::to_string(decision.winner.value()) + " would win and show " +
-           std::to_string(shows) + ", and " + std::to_string(own_.floor) + " was completed";
-  }
-  return "";
+  const PromotionDecision decision = decide_promotion(facts);
+  if (decision.kind != PromotionKind::promote) return "";
+  const walk::ModelDisk& disk = at(decision.winner.value()).disk;
+  const std::uint64_t shows = disk.read(0, disk.written);
+  if (shows >= own_.floor || decision.after_power_loss) return "";
+  return "replica " + std::to_string(decision.winner.value()) + " would win and show " +
+         std::to_string(shows) + ", and " + std::to_string(own_.floor) + " was completed";
 }
 
 std::string World::wrong() {
@@ -460,13 +361,7 @@ std::string World::wrong() {
     return said.substr(std::min(said.find("BROKEN"), said.size()));
   }
   std::uint64_t serving = 0;
-  std::uint64_t newest = 0;  // epoch of a primary
   for (const walk::ModelNode& node : nodes()) {
-    if (node.alive && node.core->engine().primary().on()) {
-      const std::uint64_t epoch = node.core->engine().primary().epoch().value();
-      if (epoch == newest) return "epoch " + std::to_string(epoch) + " has two primaries";
-      newest = std::max(newest, epoch);
-    }
     if (node.alive && node.core->facts().promised > node.disk.promised) {
       return "replica " + std::to_string(node.id.value()) + " stands on a promise that its disk "
              "does not hold";

@@ -8,14 +8,13 @@
 namespace seawall::explore {
 namespace {
 
-using Renaming = World::Renaming;
+using Renaming = std::array<std::uint8_t, World::nodes_max + 1>;
 
 struct Meaning {
   const Renaming* renaming = nullptr;
   const std::map<std::uint64_t, walk::LinkState>* links = nullptr;
   std::optional<LinkId> client;
   const std::vector<walk::ModelNode>* nodes = nullptr;
-  const std::vector<std::pair<SessionId, ReplicaId>>* sessions = nullptr;
 };
 
 const Meaning& meaning(const void* context) { return *static_cast<const Meaning*>(context); }
@@ -37,19 +36,6 @@ std::uint64_t link_name(const void* context, LinkId id) {
 std::uint64_t slot_name(const void* context, ReplicaId owner, Slot slot) {
   const walk::ModelNode& node = meaning(context).nodes->at(owner.value() - 1);
   return node.slots.holds(slot) ? 2 + node.slots.at(slot).value : 1;
-}
-
-// Whose it is, and which of its sessions in that epoch.
-std::uint64_t session_name(const void* context, SessionId id) {
-  const Meaning& m = meaning(context);
-  for (auto at = m.sessions->begin(); at != m.sessions->end(); ++at) {
-    if (at->first != id) continue;
-    const auto nth = std::count_if(m.sessions->begin(), at, [&](const auto& before) {
-      return before.first.epoch == id.epoch && before.second == at->second;
-    });
-    return mix64(m.renaming->at(at->second.value()), static_cast<std::uint64_t>(nth));
-  }
-  return ~id.counter;  // begun and ended within one step: nothing knows it but by its number
 }
 
 void add_disk(Digest& d, const walk::ModelNode& node) {
@@ -88,8 +74,8 @@ void add_wire(Digest& d, const walk::Wire& wire) {
 }  // namespace
 
 std::uint64_t World::digest_as(const Renaming& renaming) const {
-  const Meaning m{&renaming, &links_, client_.link, &nodes(), &own_.sessions};
-  const DigestNames names{&m, replica_name, link_name, slot_name, session_name};
+  const Meaning m{&renaming, &links_, client_.link, &nodes()};
+  const DigestNames names{&m, replica_name, link_name, slot_name};
   Digest all(names, now_, ReplicaId{});
   std::uint64_t sum = 0;
   for (const walk::ModelNode& node : nodes()) {
@@ -127,41 +113,11 @@ std::uint64_t World::digest_as(const Renaming& renaming) const {
     if (((own_.assigned >> id) & 1) != 0) assigned |= 1u << renaming.at(id);
   }
   all.word(assigned);
-  if (options_.controllers > 1) all.word(desks_as(all, renaming));
   return all.value();
 }
 
-// A sum over the desks: which of them is the first means nothing.
-std::uint64_t World::desks_as(const Digest& fresh, const Renaming& renaming) const {
-  std::uint64_t sum = 0;
-  for (std::size_t index = 0; index < desks_max; ++index) {
-    const Desk& desk = own_.desks[index];
-    Digest d = fresh.fresh();
-    d.add(desk.known, desk.pending);
-    std::uint64_t of_replicas = 0;
-    for (const FenceReport& report : desk.reports) {
-      Digest one = fresh.fresh();
-      one.add(report.epoch, report.facts);
-      of_replicas += mix64(400 + renaming.at(report.facts.replica.value()), one.value());
-    }
-    for (std::uint64_t id = 1; id <= nodes_max; ++id) {
-      if (own_.asker[id] == index + 1) of_replicas += mix64(500, renaming.at(id));
-    }
-    d.word(of_replicas);
-    sum += mix64(600, d.value());
-  }
-  for (std::uint64_t id = 1; id <= nodes_max; ++id) {
-    sum += mix64(700 + renaming.at(id), own_.told[id]);
-  }
-  return sum;
-}
-
-std::uint64_t World::digest_of_class() const {
-  return std::min(digest_as({0, 1, 2, 3}), digest_as({0, 1, 3, 2}));
-}
-
 std::uint64_t World::digest() const {
-  return options_.symmetric ? digest_of_class() : digest_as({0, 1, 2, 3});
+  return std::min(digest_as({0, 1, 2, 3}), digest_as({0, 1, 3, 2}));
 }
 
 }  // namespace seawall::explore
