@@ -42,6 +42,36 @@ TEST(WalRewind, W45_to_every_lsn_then_other_records_and_a_reopen) {
   }
 }
 
+// Seed 19 of the simulator: the disk says that it has written what it has not.
+TEST(WalRewind, F08_W21_a_write_that_the_disk_loses_during_a_rewind_is_an_error_and_no_bug) {
+  bool refused = false;
+  for (std::uint64_t nth = 0; nth < 12; ++nth) {
+    SCOPED_TRACE(nth);
+    Rig rig;
+    ASSERT_TRUE(rig.open().has_value());
+    fill(rig, 30);
+    MemDisk::Fault fault;
+    fault.effect = MemDisk::Effect::lose;
+    fault.skip = nth;
+    fault.file = "log/";
+    rig.disk->inject(fault);
+    const Status done = rewind(rig, Lsn(17));
+    rig.disk->clear_faults();
+    const Watermarks& marks = rig.store->facts().marks;
+    EXPECT_LE(marks.durable, marks.written);
+    if (done) {
+      EXPECT_EQ(marks.written, Lsn(17));
+    }
+    refused = refused || !done;
+    rig.store.reset();
+    const Status opened = rig.open();
+    if (!opened) {
+      EXPECT_EQ(opened.error().code, Errc::corrupt);
+    }
+  }
+  EXPECT_TRUE(refused) << "no lost write was noticed: the test proves nothing";
+}
+
 TEST(WalRewind, W41_a_crash_at_each_step_leaves_the_old_or_the_new_log) {
   for (const bool power : {false, true}) {
     for (const std::uint64_t to : {3ull, 8ull, 17ull, 21ull}) {
