@@ -32,6 +32,9 @@ struct Options {
   Duration replace_after{1'800'000};  // a member's node was silent for so long: another takes over
   Duration replace_missing{30'000};   // its node is there, and has not got it
   std::size_t requests_max = 16;  // that wait for one volume
+  // Whether a replica that comes back older is doubted (openings.h). Off: where all copies were put
+  // back (P164), nobody is left to end the doubt, and clients would have been told of the loss.
+  bool doubt_older_copies = false;
   const Generation* generation = &generation_v2;  // anything else in the simulator only
 };
 

@@ -130,7 +130,7 @@ void Core::hear_statuses(NodeSeen& node, const std::vector<ReplicaStatus>& repli
     heard->status_at = now;
     Volume& volume = volumes_.at(status.volume);
     if (const ReplicaRecord* replica = volume.record.replica(status.replica)) {
-      hear_opening(*replica, *heard, status);
+      if (options_.doubt_older_copies) hear_opening(*replica, *heard, status);
       hear_proofs(volume.record, volume.seen, status);
     }
     note_version(volume.seen, Version{std::max(status.epoch, status.promised), status.revision});

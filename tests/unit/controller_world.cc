@@ -29,7 +29,9 @@ void World::restart_core() {
   for (ModelNode& node : nodes_) node.session = 0;
   to_controller_.clear();
   to_nodes_.clear();
-  core_ = std::make_unique<Core>();
+  Options options;
+  options.doubt_older_copies = true;
+  core_ = std::make_unique<Core>(options);
   Core::Outputs out;
   core_->start(store_.volumes().value(), store_.nodes().value(), now_, out);
   carry_out(std::move(out));
