@@ -14,7 +14,6 @@ OUTSIDE = [
      lambda: os.path.exists("/dev/kvm")),
     ("end-to-end suites on Kubernetes", "scripts/dev-e2e.sh", "kubectl and a cluster",
      lambda: shutil.which("kubectl") is not None),
-    ("fuzzing of the decoders", "scripts/dev-fuzz.sh", "clang", lambda: shutil.which("clang")),
 ]
 
 
